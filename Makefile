@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+#
+# libslab: type "make help" for the targets.
+#
+# The version is written here and nowhere else.
+VERSION = 0
+PATCHLEVEL = 1
+SUBLEVEL = 0
+
+MAKEFLAGS += -rR --no-print-directory
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+# The default target, before any included file can name another.
+PHONY := all
+all:
+
+# V=1 shows each command; otherwise a line says what is made. -s hides both.
+ifeq ($(origin V),command line)
+  KBUILD_VERBOSE := $(V)
+endif
+ifneq ($(filter 1 2,$(KBUILD_VERBOSE)),)
+  quiet :=
+  Q :=
+else
+  quiet := quiet_
+  Q := @
+endif
+ifneq ($(findstring s,$(filter-out --%,$(firstword x$(MAKEFLAGS)))),)
+  quiet := silent_
+endif
+export quiet Q
+
+# Everything runs at the top of the source tree; "o" goes before the name of
+# whatever is made. It is empty unless O=dir asks for another folder.
+ifneq ($(words $(CURDIR) $(O)),$(if $(O),2,1))
+  $(error the paths of the source and of the output folder may hold no space)
+endif
+o := $(if $(O),$(patsubst %/,%,$(O))/)
+export o
+
+RN_VERSION := $(VERSION).$(PATCHLEVEL).$(SUBLEVEL)
+SONAME := libslab.so.$(VERSION)
+export RN_VERSION SONAME
+
+# Goals that neither compile nor need a compiler.
+no-build := help clean mrproper tags TAGS cscope uninstall
+goals := $(or $(MAKECMDGOALS),all)
+may-build := $(filter-out $(no-build),$(goals))
+
+include scripts/Kbuild.include
+ifneq ($(may-build),)
+  include scripts/Makefile.compiler
+  include scripts/Makefile.warn
+  include scripts/Makefile.san
+  include scripts/Makefile.feature
+endif
+
+# Folders of the library, of programs, and of the tests.
+core-y := mm
+prog-dirs := tools/slabbench tools/slabinfo samples/wordfreq
+test-dirs := selftests
+
+libs := $(addprefix $(o),libslab.a $(SONAME) libslab.so libslab.pc)
+all: $(libs) $(prog-dirs)
+
+include scripts/Makefile.lib
+include scripts/Makefile.install
+include scripts/Makefile.dev
+
+# What the folders make is made by one more make in each.
+PHONY += $(core-y) $(prog-dirs) $(test-dirs) libs
+$(core-y): | headers
+	$(Q)$(MAKE) $(build)=$@ need-pic=y
+$(prog-dirs): $(o)libslab.a
+	$(Q)$(MAKE) $(build)=$@
+$(test-dirs): $(libs) $(prog-dirs)
+	$(Q)$(MAKE) $(build)=$@
+libs: $(libs)
+
+# Tools, samples and tests include <rn/...> through this folder, in which
+# nothing but the public headers can be found.
+PHONY += headers
+headers:
+	@mkdir -p $(o)usr/include
+	@test $(o)usr/include/rn -ef include/rn || \
+		ln -sfnT $(abspath include/rn) $(o)usr/include/rn
+
+# make mm/slub.o, mm/slub.i, mm/slub.s
+singles := $(filter %.o %.i %.s,$(MAKECMDGOALS))
+PHONY += $(singles)
+$(singles): | headers
+	$(Q)$(MAKE) $(build)=$(patsubst %/,%,$(dir $@)) $(o)$@
+
+# --- tests and measurements ---
+
+PHONY += check bench
+check: $(libs) $(prog-dirs)
+	$(Q)$(MAKE) $(build)=selftests check
+
+bench: $(prog-dirs)
+	$(Q)scripts/bench $(o) $(BENCH_ARGS)
+
+# --- tidying up ---
+
+made-dirs := $(sort $(core-y) $(dir $(core-y) $(prog-dirs)) $(prog-dirs) \
+	$(test-dirs))
+made-dirs := $(patsubst %/,%,$(filter-out ./,$(made-dirs)))
+
+PHONY += clean mrproper
+clean:
+	$(Q)for d in $(addprefix $(o),$(made-dirs)); do \
+		test ! -d $$d || find $$d -type f \
+		\( -name '*.[ois]' -o -name '*.a' -o -name '.*.cmd' \
+		-o -name '.*.d' \) -exec rm -f {} + ; \
+	done
+	$(Q)rm -f $(addprefix $(o),tools/slabbench/slabbench \
+		tools/slabinfo/slabinfo samples/wordfreq/wordfreq)
+	$(Q)rm -rf $(addprefix $(o)selftests/,static shared unit log)
+	$(Q)rm -f $(libs) $(addprefix $(o),libslab.o .libslab.o.cmd \
+		.libslab.a.cmd .$(SONAME).cmd .libslab.so.cmd .libslab.pc.cmd)
+
+mrproper: clean
+	$(Q)rm -rf $(addprefix $(o),usr .feature .headers_check)
+	$(Q)rm -f $(addprefix $(o),compile_commands.json) tags TAGS \
+		cscope.out cscope.in.out cscope.po.out cscope.files
+
+# --- help ---
+
+PHONY += help
+help:
+	@cat scripts/help.txt
+
+PHONY += FORCE
+FORCE:
+
+.PHONY: $(PHONY)

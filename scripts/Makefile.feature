@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: MIT
+#
+# Is there what the build needs? A small program for each library is compiled
+# and linked once; that it was found is remembered in the output folder, that
+# it was missing is not.
+
+feature-dir := $(o).feature
+feature-id := $(subst /,_,$(subst $(space),_,$(strip $(CC))))
+feature-made = $(feature-dir)/$1-$(feature-id)
+
+# $(call probe,name,flags): the name of the file, or nothing
+probe = $(or $(wildcard $(feature-made)),$(shell mkdir -p $(feature-dir) && \
+	$(CC) $(CFLAGS) -o $(feature-made) scripts/feature/test-$1.c \
+	$(LDFLAGS) $2 >/dev/null 2>&1 && echo $(feature-made)))
+pkg = $(shell $(PKG_CONFIG) --cflags --libs $1 2>/dev/null)
+
+# $(call need,name,flags,package)
+need = $(if $(call probe,$1,$2),,$(error $1 was not found for $(CC): \
+	install the package $3, or start with "scripts/bootstrap make"))
+
+$(call need,libc,,libc6-dev)
+$(call need,libnuma,-lnuma,libnuma-dev)
+$(call need,libhugetlbfs,-lhugetlbfs,libhugetlbfs-dev)
+
+# The library alone needs no more.
+lib-only := libs headers_check $(addprefix $(o),libslab.a $(SONAME) \
+	libslab.so libslab.pc) mm mm/%
+ifneq ($(filter-out $(lib-only),$(may-build)),)
+  $(call need,jansson,$(call pkg,jansson),libjansson-dev)
+endif
+ifneq ($(filter check selftests selftests/%,$(may-build)),)
+  $(call need,check,$(call pkg,check),check)
+endif
