@@ -129,7 +129,7 @@ mrproper: clean
 
 PHONY += help
 help:
-	@cat scripts/help.txt
+	@sed 1d scripts/help.txt
 
 PHONY += FORCE
 FORCE:
