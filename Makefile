@@ -36,6 +36,9 @@ export quiet Q
 ifneq ($(words $(CURDIR) $(O)),$(if $(O),2,1))
   $(error the paths of the source and of the output folder may hold no space)
 endif
+ifneq ($(findstring =,$(O))$(findstring :,$(O))$(findstring %,$(O)),)
+  $(error O=$(O): the name of the output folder may hold none of = : %)
+endif
 o := $(if $(O),$(patsubst %/,%,$(O))/)
 export o
 
