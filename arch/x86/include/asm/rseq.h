@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The restartable sequences, x86-64.
+ *
+ * Each one is: name the descriptor in rseq_cs; read the index (cpu_id or
+ * mm_cid); find the slot; look; end in one committing store. When the kernel
+ * preempts, migrates or signals the thread before that store, it continues at
+ * the abort handler, which counts and starts again. Nothing before the commit
+ * is visible to anyone but a store into a place of the sheaf that is free.
+ *
+ * The signature in front of the abort handler is the one glibc registers
+ * (RSEQ_SIG); "ud1 sig(%rip), %edi" makes it an instruction that traps.
+ *
+ * RSEQ_INJECT(step) puts code of a test between the steps; empty otherwise.
+ */
+#ifndef ASM_RSEQ_H
+#define ASM_RSEQ_H
+
+#include <linux/compiler.h>
+
+#ifndef RSEQ_INJECT
+#define RSEQ_INJECT(step)
+#define RSEQ_INJECT_INPUT
+#define RSEQ_INJECT_CLOBBER
+#endif
+
+/* t = slots + (index << SLOTS_SHIFT); the slot of the CPU that runs this. */
+#define RSEQ_BEGIN							\
+	".pushsection __rseq_cs, \"aw\"\n\t.balign 32\n"		\
+	"3:\t.long 0, 0\n\t.quad 1f, 2f - 1f, 4f\n\t.popsection\n\t"	\
+	".pushsection .text.unlikely, \"ax\"\n\t"			\
+	".byte 0x0f, 0xb9, 0x3d\n\t.long 0x53053053\n"			\
+	"4:\tlock incq %[aborts]\n\tjmp 5f\n\t.popsection\n"		\
+	"5:\tleaq 3b(%%rip), %[t]\n\tmovq %[t], %%fs:8(%[rseq])\n"	\
+	"1:\n\t" RSEQ_INJECT(1)						\
+	"movl %%fs:(%[index]), %k[t]\n\t"
+
+#define RSEQ_SLOT							\
+	"shlq %[shift], %[t]\n\taddq %[slots], %[t]\n\t" RSEQ_INJECT(2)
+
+#define RSEQ_INPUT(pc, row)						\
+	[rseq] "r"((pc)->rseq), [index] "r"((pc)->index),		\
+	[shift] "i"(SLOTS_SHIFT),					\
+	[slots] "r"((pc)->slots + ((size_t)(row) << SLOT_SHIFT)),	\
+	[aborts] "m"(rseq_aborts)					\
+	RSEQ_INJECT_INPUT
+
+/* The thread's word at @offset from the thread pointer. */
+static __always_inline u32 rseq_read(ptrdiff_t offset)
+{
+	u32 value;
+
+	__asm__ __volatile__("movl %%fs:(%1), %0" : "=r"(value) : "r"(offset));
+	return value;
+}
+
+/*
+ * m = t->sheaf[t->main]; if (!m || !m->n) goto empty;
+ * object = m->objects[m->n - 1];
+ * m->word += one operation - one object;			(commit)
+ */
+static __always_inline void *rseq_pop(const struct percpu *pc, unsigned int row)
+{
+	void *t, *object;
+	u64 m, word;
+
+	__asm__ __volatile__ goto(
+		RSEQ_BEGIN RSEQ_SLOT
+		"movq 24(%[t]), %[m]\n\t"
+		"movq (%[t], %[m]), %[m]\n\t"
+		"testq %[m], %[m]\n\tjz %l[empty]\n\t" RSEQ_INJECT(3)
+		"movq (%[m]), %[w]\n\t"
+		"movzwl %w[w], %k[t]\n\t"
+		"testl %k[t], %k[t]\n\tjz %l[empty]\n\t"
+		"movq 8(%[m], %[t], 8), %[o]\n\t" RSEQ_INJECT(4)
+		"addq $0xffff, %[w]\n\t"
+		"movq %[w], (%[m])\n"
+		"2:\n\t" RSEQ_INJECT(5)
+		: [t] "=&r"(t), [m] "=&r"(m), [w] "=&r"(word), [o] "=&r"(object)
+		: RSEQ_INPUT(pc, row)
+		: "memory", "cc" RSEQ_INJECT_CLOBBER
+		: empty);
+	return object;
+empty:
+	return NULL;
+}
+
+/*
+ * m = t->sheaf[t->main]; if (!m || m->n >= m->capacity) goto full;
+ * m->objects[m->n] = object;
+ * m->word += one operation + one object;			(commit)
+ */
+static __always_inline bool rseq_push(const struct percpu *pc, unsigned int row,
+				      const void *object)
+{
+	void *t;
+	u64 m, word;
+
+	__asm__ __volatile__ goto(
+		RSEQ_BEGIN RSEQ_SLOT
+		"movq 24(%[t]), %[m]\n\t"
+		"movq (%[t], %[m]), %[m]\n\t"
+		"testq %[m], %[m]\n\tjz %l[full]\n\t" RSEQ_INJECT(3)
+		"movq (%[m]), %[w]\n\t"
+		"cmpw 8(%[m]), %w[w]\n\tjae %l[full]\n\t"
+		"movzwl %w[w], %k[t]\n\t"
+		"movq %[o], 16(%[m], %[t], 8)\n\t" RSEQ_INJECT(4)
+		"addq $0x10001, %[w]\n\t"
+		"movq %[w], (%[m])\n"
+		"2:\n\t" RSEQ_INJECT(5)
+		: [t] "=&r"(t), [m] "=&r"(m), [w] "=&r"(word)
+		: RSEQ_INPUT(pc, row), [o] "r"(object)
+		: "memory", "cc" RSEQ_INJECT_CLOBBER
+		: full);
+	return true;
+full:
+	return false;
+}
+
+/*
+ * if (index != @index || word[@i] != @a || word[@j] != @b) return false;
+ * word[@k] = @new;						(commit)
+ *
+ * The words are those of the slot, by byte offset.
+ */
+static __always_inline bool rseq_update(const struct percpu *pc,
+					unsigned int row, u32 index,
+					size_t i, u64 a, size_t j, u64 b,
+					size_t k, u64 new)
+{
+	void *t;
+
+	__asm__ __volatile__ goto(
+		RSEQ_BEGIN
+		"cmpl %[expect], %k[t]\n\tjne %l[changed]\n\t"
+		RSEQ_SLOT
+		"cmpq %[a], (%[t], %[i])\n\tjne %l[changed]\n\t"
+		RSEQ_INJECT(3)
+		"cmpq %[b], (%[t], %[j])\n\tjne %l[changed]\n\t"
+		RSEQ_INJECT(4)
+		"movq %[new], (%[t], %[k])\n"
+		"2:\n\t" RSEQ_INJECT(5)
+		: [t] "=&r"(t)
+		: RSEQ_INPUT(pc, row), [expect] "r"(index),
+		  [a] "r"(a), [i] "r"(i), [b] "r"(b), [j] "r"(j),
+		  [new] "r"(new), [k] "r"(k)
+		: "memory", "cc" RSEQ_INJECT_CLOBBER
+		: changed);
+	return true;
+changed:
+	return false;
+}
+
+#endif /* ASM_RSEQ_H */

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+/*
+ * fork() while other threads allocate.
+ *
+ * Every slow path is inside a gate. fork() shuts the gate and waits until all
+ * who were inside have left: then no lock is held and nothing is in anyone's
+ * hands, so the child needs no repair. Who comes meanwhile waits outside.
+ *
+ * The fast paths go on. Each changes one sheaf by one store, and a write to a
+ * page that fork() has already copied waits in its fault until fork() is done;
+ * so the child sees of each thread a prefix of what it did, and never the use
+ * of an object without the step that took it.
+ *
+ * A slow path may be entered again inside itself (a constructor allocates);
+ * only the outermost counts. A signal handler that forks inside of one waits
+ * for all others.
+ */
+#define _GNU_SOURCE
+#include "percpu.h"
+
+#include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Counters of those inside, spread so that CPUs do not share a line. */
+#define NR_COUNTERS	64
+
+static struct {
+	u32 shut;		/* also the futex of those who wait outside */
+	struct lock forking;	/* one fork() at a time */
+	struct {
+		u32 inside;
+	} __aligned(64) count[NR_COUNTERS];
+} gate;
+
+static __thread unsigned int depth;	/* of this thread inside the gate */
+
+/* Threads' thread-local areas lie at least a page apart. */
+static unsigned int my_counter(void)
+{
+	uintptr_t self = (uintptr_t)&depth >> 12;
+
+	return (self ^ self >> 6 ^ self >> 12) % NR_COUNTERS;
+}
+
+static void wait_outside(void)
+{
+	int saved = errno;
+
+	syscall(SYS_futex, &gate.shut, FUTEX_WAIT_PRIVATE, 1, NULL);
+	errno = saved;
+}
+
+unsigned int gate_enter(void)
+{
+	unsigned int i = my_counter();
+
+	if (depth++)
+		return i;
+	for (;;) {
+		/* Pairs with gate_shut(): one of the two sees the other. */
+		__atomic_fetch_add(&gate.count[i].inside, 1, __ATOMIC_SEQ_CST);
+		if (likely(!__atomic_load_n(&gate.shut, __ATOMIC_SEQ_CST)))
+			return i;
+		__atomic_fetch_sub(&gate.count[i].inside, 1, __ATOMIC_RELEASE);
+		wait_outside();
+	}
+}
+
+void gate_exit(unsigned int ticket)
+{
+	if (--depth == 0)
+		__atomic_fetch_sub(&gate.count[ticket].inside, 1,
+				   __ATOMIC_RELEASE);
+}
+
+static u32 inside(void)
+{
+	u32 n = 0;
+
+	for (int i = 0; i < NR_COUNTERS; i++)
+		n += __atomic_load_n(&gate.count[i].inside, __ATOMIC_SEQ_CST);
+	return n;
+}
+
+static void gate_shut(void)
+{
+	lock(&gate.forking);
+	__atomic_store_n(&gate.shut, 1, __ATOMIC_SEQ_CST);
+	while (inside() > (depth ? 1 : 0))
+		sched_yield();
+}
+
+static void gate_open(void)
+{
+	int saved = errno;
+
+	__atomic_store_n(&gate.shut, 0, __ATOMIC_SEQ_CST);
+	syscall(SYS_futex, &gate.shut, FUTEX_WAKE_PRIVATE, INT32_MAX);
+	unlock(&gate.forking);
+	errno = saved;
+}
+
+static void before_fork(void)
+{
+	gate_shut();
+	hugetlb_fork_prepare();
+}
+
+static void after_fork_in_parent(void)
+{
+	hugetlb_fork_parent();
+	gate_open();
+}
+
+static void after_fork_in_child(void)
+{
+	percpu_after_fork();
+	hugetlb_fork_child();
+	gate_open();
+}
+
+int fork_init(void)
+{
+	return -pthread_atfork(before_fork, after_fork_in_parent,
+			       after_fork_in_child);
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of mm/ offer one another, grouped by the file that owns it.
+ * Floors: pages know nothing of slabs, slabs nothing of the API.
+ *
+ * Lock order, outermost first:
+ *   fork gate (mm/fork.c), shared: every slow path is inside it
+ *     slab_mutex (mm/slab_common.c): the list of caches
+ *       drain_mutex (mm/percpu.c): other CPUs' slots
+ *         cache_node.list_lock (mm/slub.c): slabs of a cache on a node
+ *         barn.lock (mm/sheaf.c): its sheaves; never together with list_lock
+ *           zone.lock (mm/page_alloc.c): pageblocks of a node
+ *             sheaf_pool.lock, meta_lock, open_lock: leaves
+ */
+#ifndef MM_INTERNAL_H
+#define MM_INTERNAL_H
+
+#include "mm_types.h"
+
+#include <errno.h>
+
+/* Nothing declared from here on leaves the library. */
+#pragma GCC visibility push(hidden)
+
+/* --- lock.c: a futex mutex of four bytes --- */
+
+struct lock {
+	u32 state;		/* 0 free, 1 taken, 2 taken and waited for */
+};
+
+void lock_slow(struct lock *l);
+void lock_wake(struct lock *l);
+
+static inline void lock(struct lock *l)
+{
+	u32 zero = 0;
+
+	if (unlikely(!__atomic_compare_exchange_n(&l->state, &zero, 1, false,
+						  __ATOMIC_ACQUIRE,
+						  __ATOMIC_RELAXED)))
+		lock_slow(l);
+}
+
+static inline bool trylock(struct lock *l)
+{
+	u32 zero = 0;
+
+	return __atomic_compare_exchange_n(&l->state, &zero, 1, false,
+					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static inline void unlock(struct lock *l)
+{
+	if (unlikely(__atomic_exchange_n(&l->state, 0, __ATOMIC_RELEASE) == 2))
+		lock_wake(l);
+}
+
+/* --- report.c: messages by write(2) alone, "libslab: ..." on stderr --- */
+
+void report(const char *fmt, ...) __printf(1, 2);
+void bug(const char *fmt, ...) __printf(1, 2) __noreturn __cold;
+
+/* --- options.c: RN_* from the environment, read once by init --- */
+
+enum percpu_option { PERCPU_CPU, PERCPU_CID, PERCPU_FALLBACK };
+
+#define MAX_RUNGS 4
+
+/* A rung of the ladder as written in RN_LADDER. */
+enum rung { RUNG_END, RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL };
+
+/**
+ * struct options - what the RN_* variables say
+ * @ladder: the rungs in the order to be tried, ended by RUNG_END
+ * @reserve: RN_RESERVE, bytes to bring up at the start
+ * @reservation: RN_RESERVATION, bytes of address space, 0 for the default
+ * @huge_shift: RN_HUGEPAGESIZE as log2; 21 unless said otherwise
+ * @percpu: RN_PERCPU
+ * @slabinfo: RN_SLABINFO: where the dump goes at exit, NULL for nowhere
+ * @slabinfo_signal: RN_SLABINFO_SIGNAL: the signal that also asks for it, or 0
+ */
+struct options {
+	enum rung ladder[MAX_RUNGS + 1];
+	size_t reserve;
+	size_t reservation;
+	unsigned int huge_shift;
+	enum percpu_option percpu;
+	const char *slabinfo;
+	int slabinfo_signal;
+};
+
+extern struct options options;
+
+void options_read(void);
+
+/* --- init.c --- */
+
+void mm_init(void);		/* idempotent, thread-safe */
+int mm_init_error(void);	/* 0, or the errno that init ended with */
+
+/* --- meta.c: memory for metadata, never given back --- */
+
+/* Zeroed, aligned to 64 bytes, or NULL; outside the reservation. */
+void *meta_alloc(size_t bytes);
+/*
+ * Makes [@p, @p + @bytes) of a PROT_NONE or PROT_READ table writable, in whole
+ * units of 64 KiB. 0 or -ENOMEM.
+ */
+int meta_open(void *p, size_t bytes);
+/* A table of @bytes of address space, with @prot; or NULL. */
+void *meta_reserve(size_t bytes, int prot);
+u64 meta_bytes(void);		/* handed out by meta_alloc(), for the stats */
+
+/* --- sparse.c: the reservation and the tables beside it --- */
+
+/**
+ * struct mem - the one reservation
+ * @base: its first address, aligned to 1 GiB where it is that large
+ * @bytes: its length, nr_stripes << (stripe_order + PAGE_SHIFT)
+ * @nr_stripes: a power of two above the highest possible node number
+ * @stripe_order: log2 of pages in a stripe
+ * @vmemmap: page descriptors by pfn, opened a pageblock at a time
+ * @row_map: row of the slab that a page belongs to, 0 for none; readable from
+ *	the start, opened for writing a pageblock at a time
+ * @blocks: pageblocks by number, opened likewise
+ */
+struct mem {
+	uintptr_t base;
+	size_t bytes;
+	unsigned int nr_stripes;
+	unsigned int stripe_order;
+	struct page *vmemmap;
+	u16 *row_map;
+	struct pageblock *blocks;
+};
+
+extern struct mem mem;
+
+int sparse_init(void);
+int sparse_open(u32 block, u32 nr);	/* the tables of @nr pageblocks */
+
+/* The descriptor of the page at @p, or NULL where none was ever up. */
+struct page *ptr_to_page(const void *p);
+
+static inline bool mem_has(const void *p)
+{
+	return (uintptr_t)p - mem.base < mem.bytes;
+}
+
+static inline u32 ptr_to_pfn(const void *p)
+{
+	return ((uintptr_t)p - mem.base) >> PAGE_SHIFT;
+}
+
+static inline void *pfn_to_ptr(u32 pfn)
+{
+	return (void *)(mem.base + ((uintptr_t)pfn << PAGE_SHIFT));
+}
+
+static inline int pfn_to_node(u32 pfn)
+{
+	return pfn >> mem.stripe_order;
+}
+
+static inline struct page *pfn_to_page(u32 pfn)
+{
+	return &mem.vmemmap[pfn];
+}
+
+static inline u32 page_to_pfn(const struct page *page)
+{
+	return page - mem.vmemmap;
+}
+
+/* --- mempolicy.c: nodes and policy, through libnuma --- */
+
+int mempolicy_init(void);	/* 0 or -errno */
+unsigned int nr_cpu_ids(void);	/* highest possible CPU + 1 */
+int nr_node_ids(void);		/* highest possible node + 1, at most 64 */
+bool node_has_memory(int node);	/* and the process may use it */
+int cpu_to_mem(unsigned int cpu);	/* nearest allowed node with memory */
+int numa_local_node(void);	/* cpu_to_mem() of the CPU that asks */
+/*
+ * The i-th node to try for memory wanted on @node, nearest first: i = 0 is the
+ * node itself where it has memory. -1 past the last.
+ */
+int node_fallback(int node, unsigned int i);
+int mempolicy_bind(void *p, size_t bytes, int node, bool strict);
+int page_node(const void *p);	/* node a touched page lies on, or -errno */
+
+/* --- pageblock.c: the bitmap buddy inside one pageblock --- */
+
+/* Order of the largest free block, or -1. */
+int pageblock_largest(const struct pageblock *b);
+/*
+ * Takes @nr pages (1 to 512) from a free block of the smallest sufficient
+ * order, aligned to @nr rounded up to a power of two. First page, or -1.
+ */
+int pageblock_take(struct pageblock *b, unsigned int nr);
+/* Takes exactly these pages if all are free. */
+bool pageblock_take_at(struct pageblock *b, unsigned int page, unsigned int nr);
+/* False, and nothing changed, when one of them was free already. */
+bool pageblock_put(struct pageblock *b, unsigned int page, unsigned int nr);
+
+/* --- page_alloc.c: zones, one for each node --- */
+
+int page_alloc_init(void);
+/*
+ * @nr contiguous pages, aligned to @nr rounded up to a power of two but to no
+ * more than a pageblock. @node must be a node number, not RN_NO_NODE; other
+ * nodes follow in node_fallback() order unless RN_THISNODE. Of the flags,
+ * RN_ZERO and RN_NOFAIL are the caller's business.
+ * Return: first pfn, or NO_PFN with errno ENOMEM. *@zeroed (may be NULL) is set
+ * if the memory is known to be zero.
+ */
+u32 pages_alloc(u32 nr, int node, rn_gfp_t flags, bool *zeroed);
+void pages_free(u32 pfn, u32 nr);
+/* Takes the pages right behind a run, in place; true if that worked. */
+bool pages_extend(u32 pfn, u32 nr, u32 new_nr, rn_gfp_t flags);
+/* Bytes of idle pageblocks given back to the system, on every node. */
+size_t pages_shrink(void);
+
+/* --- memory_hotplug.c: pageblocks up and down, by the ladder --- */
+
+/*
+ * Brings up @nr contiguous pageblocks at @block of @node's stripe, by the
+ * first rung of the ladder that can give them all; published only when whole.
+ * On return each has .backing set. 0 or -ENOMEM.
+ */
+int blocks_online(u32 block, u32 nr, int node, rn_gfp_t flags);
+/* Gives their memory back; the address space stays reserved. */
+void blocks_offline(u32 block, u32 nr);
+
+/* --- large.c: runs of pages given to a user --- */
+
+void *large_alloc(size_t size, rn_gfp_t flags, int node);
+void large_free(void *p, struct page *head);
+/* In place, or moved without a copy, or NULL (then the caller copies). */
+void *large_realloc(void *p, size_t size, rn_gfp_t flags);
+static inline size_t large_size(const struct page *head)
+{
+	return (size_t)head->nr_pages << PAGE_SHIFT;
+}
+
+/* --- hugetlb_fork.c: called while the gate is shut --- */
+
+void hugetlb_fork_prepare(void);
+void hugetlb_fork_parent(void);
+void hugetlb_fork_child(void);
+
+/* --- fork.c: the gate that every slow path is inside --- */
+
+int fork_init(void);
+unsigned int gate_enter(void);
+void gate_exit(unsigned int ticket);
+
+/* --- vmstat.c, slabinfo.c --- */
+
+/*
+ * Text into a file descriptor through a small buffer on the stack.
+ */
+struct seq {
+	int fd;
+	int error;		/* 0 or the first -errno of write(2) */
+	unsigned int len;
+	char buf[4096];
+};
+
+void seq_open(struct seq *s, int fd);
+void seq_printf(struct seq *s, const char *fmt, ...) __printf(2, 3);
+int seq_close(struct seq *s);	/* 0 or -errno */
+
+/* Each part writes its own "name value" lines. */
+void vmstat_pages(struct seq *s);	/* page_alloc.c, memory_hotplug.c */
+void vmstat_percpu(struct seq *s);	/* percpu.c */
+void slabinfo_init(void);		/* RN_SLABINFO */
+
+#pragma GCC visibility pop
+
+#endif /* MM_INTERNAL_H */

@@ -1,0 +1,509 @@
+// SPDX-License-Identifier: MIT
+/*
+ * rn_alloc() and rn_free() by size, and objects of caches: the fast paths, and
+ * the checks in front of the slow ones.
+ *
+ * One comparison guards each fast path: hot.kmalloc_max and hot.span are 0
+ * until initialisation is over, and stay so where there is no rseq.
+ */
+#include "slab.h"
+
+#include <rn/slab-inline.h>
+#include <stdio.h>
+#include <string.h>
+
+#undef rn_alloc
+#undef rn_zalloc
+
+static_assert(RN_CLASS_MAX == KMALLOC_MAX, "the public header's classes");
+static_assert(RN_CLASS(RN_CLASS_MAX) == RN_NR_CLASSES, "the last class");
+
+/* Up to 1 KiB by 8 bytes, above by 128: every class ends on such a step. */
+#define FINE_MAX	1024
+#define NR_STEPS	(FINE_MAX / 8 + (KMALLOC_MAX - FINE_MAX) / 128 + 1)
+
+static u8 class_of_step[NR_STEPS];
+static u16 class_bytes[RN_NR_CLASSES + 1];
+static struct rn_cache *kmalloc_caches[RN_NR_CLASSES + 1];
+
+/* The same on hugetlb pages alone, made when first asked for. */
+static struct rn_cache *hugetlb_caches[RN_NR_CLASSES + 1];
+
+static __always_inline unsigned int step_of(size_t size)
+{
+	if (likely(size <= FINE_MAX))
+		return (size + 7) >> 3;
+	return FINE_MAX / 8 - FINE_MAX / 128 + ((size + 127) >> 7);
+}
+
+/* Classes are the first caches, so that class and row are one number. */
+static __always_inline unsigned int size_to_row(size_t size)
+{
+	return class_of_step[step_of(size)];
+}
+
+static size_t class_size(unsigned int class_)
+{
+	size_t size = 8;
+
+	while (size < KMALLOC_MAX && RN_CLASS(size + 8) <= class_)
+		size += 8;
+	return size;
+}
+
+static struct rn_cache *class_new(const char *prefix, unsigned int class_,
+				  unsigned int flags)
+{
+	struct rn_cache_args args = {
+		.sz = sizeof(args), .size = class_size(class_), .flags = flags,
+	};
+	char name[32];
+
+	snprintf(name, sizeof(name), "%s-%zu", prefix, args.size);
+	return cache_new(name, &args, 0);
+}
+
+int kmalloc_init(void)
+{
+	for (unsigned int k = 1; k <= RN_NR_CLASSES; k++) {
+		kmalloc_caches[k] = class_new("kmalloc", k, 0);
+		if (!kmalloc_caches[k])
+			return -ENOMEM;
+		class_bytes[k] = class_size(k);
+	}
+	for (size_t size = 1; size <= KMALLOC_MAX; size++)
+		class_of_step[step_of(size)] = RN_CLASS(size);
+	return 0;
+}
+
+static struct rn_cache *hugetlb_cache(unsigned int class_)
+{
+	struct rn_cache *c = smp_load_acquire(&hugetlb_caches[class_]);
+	unsigned int ticket;
+
+	if (c)
+		return c;
+	ticket = gate_enter();
+	lock(&slab_mutex);
+	c = hugetlb_caches[class_];
+	if (!c) {
+		c = class_new("kmalloc-hugetlb", class_, RN_CACHE_HUGETLB);
+		smp_store_release(&hugetlb_caches[class_], c);
+	}
+	unlock(&slab_mutex);
+	gate_exit(ticket);
+	return c;
+}
+
+/* --- allocation --- */
+
+static void *fail(int error, rn_gfp_t flags, size_t size)
+{
+	if (flags & RN_NOFAIL)
+		bug("RN_NOFAIL: a request of %zu bytes (flags %#x) can never "
+		    "be met", size, flags);
+	errno = error;
+	return NULL;
+}
+
+/* 0, or the errno of a request that is refused whatever memory there is. */
+static int check_request(rn_gfp_t flags, int node)
+{
+	mm_init();
+	if (unlikely(mm_init_error()))
+		return ENOMEM;
+	if (unlikely(flags & ~RN_GFP_MASK))
+		return EINVAL;
+	if (unlikely(node != RN_NO_NODE &&
+		     (node < 0 || node >= nr_node_ids())))
+		return EINVAL;
+	return 0;
+}
+
+static void *alloc_large(size_t size, rn_gfp_t flags, int node)
+{
+	unsigned int ticket = gate_enter();
+	void *p = large_alloc(size, flags, node == RN_NO_NODE ?
+			      numa_local_node() : node);
+
+	gate_exit(ticket);
+	return p;
+}
+
+static noinline void *alloc_slow(size_t size, rn_gfp_t flags, int node)
+{
+	int error = check_request(flags, node);
+	struct rn_cache *c;
+
+	if (unlikely(error))
+		return fail(error, flags, size);
+	if (!size)
+		return RN_ZERO_SIZE_PTR;
+	if (size > RN_MAX_SIZE)
+		return fail(ENOMEM, flags, size);
+	if (size > KMALLOC_MAX)
+		return alloc_large(size, flags, node);
+	c = kmalloc_caches[size_to_row(size)];
+	if (flags & RN_HUGETLB) {
+		c = hugetlb_cache(size_to_row(size));
+		if (!c)
+			return fail(ENOMEM, flags, size);
+	}
+	return slab_alloc_slow(c, flags, node);
+}
+
+/* What every entry does: one compare for the size, one for the flags. */
+static __always_inline void *alloc_fast(size_t size, rn_gfp_t flags)
+{
+	size_t limit = smp_load_acquire(&hot.kmalloc_max);
+
+	if (likely(size - 1 < limit) && likely(!flags))
+		return fast_pop(local_row(size_to_row(size)));
+	return NULL;
+}
+
+/**
+ * rn_alloc() - allocate memory
+ * @size: bytes; 0 gives RN_ZERO_SIZE_PTR
+ * @flags: RN_KERNEL or others of <rn/gfp.h>
+ *
+ * Sizes that are a power of two are aligned to it (up to 2 MiB), all others
+ * to the largest power of two that divides their class, at least 8 bytes.
+ *
+ * Context: MT-safe, not async-signal-safe; valid in parent and child of fork().
+ * Return: the memory, or NULL with errno: ENOMEM when there is none or @size
+ * is above RN_MAX_SIZE, EINVAL for an unknown flag.
+ */
+RN_API void *rn_alloc(size_t size, rn_gfp_t flags)
+{
+	void *object = alloc_fast(size, flags);
+
+	return likely(object) ? object : alloc_slow(size, flags, RN_NO_NODE);
+}
+
+RN_API void *rn_alloc_class_v1(unsigned int class_, size_t size,
+			       rn_gfp_t flags)
+{
+	void *object;
+
+	if (likely(smp_load_acquire(&hot.kmalloc_max)) &&
+	    likely(!(flags & ~RN_ZERO))) {
+		object = fast_pop(local_row(class_));
+		if (likely(object))
+			return flags ? memset(object, 0, class_bytes[class_])
+				     : object;
+	}
+	return alloc_slow(size, flags, RN_NO_NODE);
+}
+
+/**
+ * rn_zalloc() - allocate zeroed memory
+ * @size: bytes
+ * @flags: as for rn_alloc()
+ *
+ * All usable bytes (rn_size()) are zero, not only @size of them.
+ *
+ * Context: as rn_alloc().
+ * Return: as rn_alloc().
+ */
+RN_API void *rn_zalloc(size_t size, rn_gfp_t flags)
+{
+	void *object = alloc_fast(size, flags & ~RN_ZERO);
+
+	if (likely(object))
+		return memset(object, 0, class_bytes[size_to_row(size)]);
+	return alloc_slow(size, flags | RN_ZERO, RN_NO_NODE);
+}
+
+/**
+ * rn_alloc_node() - allocate memory on a node
+ * @size: bytes
+ * @flags: as for rn_alloc(); with RN_THISNODE only that node will do
+ * @node: node number, or RN_NO_NODE for the local one
+ *
+ * Context: as rn_alloc().
+ * Return: as rn_alloc(); also EINVAL for a node number out of range.
+ */
+RN_API void *rn_alloc_node(size_t size, rn_gfp_t flags, int node)
+{
+	return alloc_slow(size, flags, node);
+}
+
+/**
+ * rn_zalloc_node() - allocate zeroed memory on a node
+ * @size: bytes
+ * @flags: as for rn_alloc_node()
+ * @node: as for rn_alloc_node()
+ *
+ * Context: as rn_alloc().
+ * Return: as rn_alloc_node().
+ */
+RN_API void *rn_zalloc_node(size_t size, rn_gfp_t flags, int node)
+{
+	return alloc_slow(size, flags | RN_ZERO, node);
+}
+
+/**
+ * rn_alloc_bulk() - allocate many objects of one size
+ * @size: bytes of each
+ * @flags: as for rn_alloc()
+ * @n: how many
+ * @p: array of @n pointers, filled from the start
+ *
+ * Context: as rn_alloc().
+ * Return: how many were allocated; below @n, errno says why.
+ */
+RN_API size_t rn_alloc_bulk(size_t size, rn_gfp_t flags, size_t n, void **p)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		p[i] = rn_alloc(size, flags);
+		if (unlikely(!p[i]))
+			break;
+	}
+	return i;
+}
+
+/**
+ * rn_size_roundup() - what a request would be rounded up to
+ * @size: bytes
+ *
+ * Context: any.
+ * Return: what rn_size() of rn_alloc(@size) would be; @size itself where the
+ * request cannot be met.
+ */
+RN_API size_t rn_size_roundup(size_t size)
+{
+	mm_init();
+	if (size > RN_MAX_SIZE || mm_init_error())
+		return size;
+	if (size > KMALLOC_MAX)
+		return ALIGN(size, PAGE_BYTES);
+	return class_bytes[size_to_row(size)];
+}
+
+/* --- free --- */
+
+static noinline void free_slow(const void *p)
+{
+	struct page *page;
+	unsigned int row, ticket;
+
+	if (!p || p == RN_ZERO_SIZE_PTR)
+		return;
+	if (!mem_has(p))
+		bug("BUG: invalid free of %p: not memory of this library", p);
+	row = mem.row_map[ptr_to_pfn(p)];
+	if (row) {
+		slab_free_slow(row, p);
+		return;
+	}
+	page = ptr_to_page(p);
+	if (!page || page->type != PAGE_LARGE || (uintptr_t)p % PAGE_BYTES)
+		bug("BUG: invalid free of %p: nothing is allocated there", p);
+	ticket = gate_enter();
+	large_free((void *)p, page);
+	gate_exit(ticket);
+}
+
+/**
+ * rn_free() - free memory
+ * @p: from any function of this library that allocates objects; NULL and
+ *	RN_ZERO_SIZE_PTR do nothing
+ *
+ * A pointer that is none of those is reported in one line and the program
+ * aborted: here if it lies outside the library's memory, at latest when its
+ * sheaf is emptied into the slab.
+ *
+ * Context: as rn_alloc(). errno is kept.
+ */
+RN_API void rn_free(const void *p)
+{
+	uintptr_t offset = (uintptr_t)p - hot.base;
+
+	if (likely(offset < hot.span) &&
+	    likely(fast_push(hot.row_map[offset >> PAGE_SHIFT], p)))
+		return;
+	free_slow(p);
+}
+
+/**
+ * rn_free_sized() - free memory whose size is known
+ * @p: as for rn_free()
+ * @size: bytes it was allocated with; not needed here, kept for callers that
+ *	have it
+ *
+ * Context: as rn_free().
+ */
+RN_API void rn_free_sized(const void *p, size_t size)
+{
+	(void)size;
+	rn_free(p);
+}
+
+/**
+ * rn_free_sensitive() - wipe memory and free it
+ * @p: as for rn_free()
+ *
+ * All usable bytes are zeroed, in a way that the compiler keeps.
+ *
+ * Context: as rn_free().
+ */
+RN_API void rn_free_sensitive(const void *p)
+{
+	if (p && p != RN_ZERO_SIZE_PTR)
+		explicit_bzero((void *)p, rn_size(p));
+	rn_free(p);
+}
+
+/**
+ * rn_free_bulk() - free many objects
+ * @n: how many
+ * @p: array of @n pointers, each as for rn_free()
+ *
+ * Context: as rn_free().
+ */
+RN_API void rn_free_bulk(size_t n, void *const *p)
+{
+	for (size_t i = 0; i < n; i++)
+		rn_free(p[i]);
+}
+
+/* --- objects of caches --- */
+
+static noinline void *cache_alloc_slow(struct rn_cache *c, rn_gfp_t flags,
+				       int node)
+{
+	int error = check_request(flags, node);
+
+	return error ? fail(error, flags, c->object_size)
+		     : slab_alloc_slow(c, flags, node);
+}
+
+/**
+ * rn_cache_alloc() - allocate an object of a cache
+ * @cache: from rn_cache_create() or RN_CACHE()
+ * @flags: as for rn_alloc()
+ *
+ * Context: as rn_alloc().
+ * Return: the object, or NULL with errno as rn_alloc().
+ */
+RN_API void *rn_cache_alloc(struct rn_cache *cache, rn_gfp_t flags)
+{
+	unsigned int row = cache->fast_row;
+	void *object;
+
+	if (likely(row) && likely(!flags)) {
+		object = fast_pop(local_row(row));
+		if (likely(object))
+			return object;
+	}
+	return cache_alloc_slow(cache, flags, RN_NO_NODE);
+}
+
+/**
+ * rn_cache_zalloc() - allocate a zeroed object of a cache
+ * @cache: without a constructor, whose work would be undone
+ * @flags: as for rn_alloc()
+ *
+ * Context: as rn_alloc().
+ * Return: as rn_cache_alloc().
+ */
+RN_API void *rn_cache_zalloc(struct rn_cache *cache, rn_gfp_t flags)
+{
+	void *object = rn_cache_alloc(cache, flags & ~RN_ZERO);
+
+	return object ? memset(object, 0, cache->object_size) : NULL;
+}
+
+/**
+ * rn_cache_alloc_node() - allocate an object of a cache on a node
+ * @cache: from rn_cache_create() or RN_CACHE()
+ * @flags: as for rn_alloc_node()
+ * @node: as for rn_alloc_node()
+ *
+ * Context: as rn_alloc().
+ * Return: as rn_alloc_node().
+ */
+RN_API void *rn_cache_alloc_node(struct rn_cache *cache, rn_gfp_t flags,
+				 int node)
+{
+	return cache_alloc_slow(cache, flags, node);
+}
+
+static noinline void cache_free_slow(struct rn_cache *cache, void *object)
+{
+	unsigned int row = mem_has(object) ?
+			   mem.row_map[ptr_to_pfn(object)] : 0;
+
+	if (!object)
+		return;
+	if (!row)
+		bug("BUG %s: invalid free of %p: not an object of any cache",
+		    cache->name, object);
+	if (row_to_cache(row) != cache)
+		bug("BUG %s: invalid free of %p: it belongs to cache %s",
+		    cache->name, object, row_to_cache(row)->name);
+	rn_free(object);
+}
+
+/**
+ * rn_cache_free() - free an object of a cache
+ * @cache: the one it was allocated from
+ * @object: or NULL, which does nothing
+ *
+ * An object of another cache is reported in one line and the program aborted.
+ *
+ * Context: as rn_free().
+ */
+RN_API void rn_cache_free(struct rn_cache *cache, void *object)
+{
+	uintptr_t offset = (uintptr_t)object - hot.base;
+	unsigned int row;
+
+	if (likely(offset < hot.span)) {
+		row = hot.row_map[offset >> PAGE_SHIFT];
+		if (likely(row == cache->row) && likely(fast_push(row, object)))
+			return;
+	}
+	cache_free_slow(cache, object);
+}
+
+/**
+ * rn_cache_alloc_bulk() - allocate many objects of a cache
+ * @cache: from rn_cache_create() or RN_CACHE()
+ * @flags: as for rn_alloc()
+ * @n: how many
+ * @p: array of @n pointers, filled from the start
+ *
+ * Context: as rn_alloc().
+ * Return: how many were allocated; below @n, errno says why.
+ */
+RN_API size_t rn_cache_alloc_bulk(struct rn_cache *cache, rn_gfp_t flags,
+				  size_t n, void **p)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		p[i] = rn_cache_alloc(cache, flags);
+		if (unlikely(!p[i]))
+			break;
+	}
+	return i;
+}
+
+/**
+ * rn_cache_free_bulk() - free many objects of a cache
+ * @cache: the one they were allocated from
+ * @n: how many
+ * @p: array of @n pointers
+ *
+ * Context: as rn_cache_free().
+ */
+RN_API void rn_cache_free_bulk(struct rn_cache *cache, size_t n,
+			       void *const *p)
+{
+	for (size_t i = 0; i < n; i++)
+		rn_cache_free(cache, p[i]);
+}

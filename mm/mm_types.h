@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The types of floor 1, pages, and the page descriptor that floor 2 shares.
+ *
+ *   address = hot.base + (pfn << PAGE_SHIFT)
+ *   node    = pfn >> mem.stripe_order
+ *   block   = pfn >> PAGEBLOCK_ORDER
+ */
+#ifndef MM_TYPES_H
+#define MM_TYPES_H
+
+#include <linux/compiler.h>
+#include <rn/gfp.h>
+#include <rn/pages.h>
+#include <assert.h>
+
+#define PAGE_SHIFT		RN_PAGE_SHIFT
+#define PAGE_BYTES		(1UL << PAGE_SHIFT)
+#define PAGEBLOCK_ORDER		9
+#define PAGEBLOCK_PAGES		(1U << PAGEBLOCK_ORDER)
+#define PAGEBLOCK_SHIFT		(PAGE_SHIFT + PAGEBLOCK_ORDER)
+#define PAGEBLOCK_BYTES		(1UL << PAGEBLOCK_SHIFT)
+
+/* 32 bits of page number: a reservation of at most 16 TiB. */
+#define MEM_SHIFT_MAX		(32 + PAGE_SHIFT)
+#define MAX_NODES		64
+#define NO_PFN			((u32)-1)
+
+enum page_type {
+	PAGE_NONE,		/* free, or not the head of anything */
+	PAGE_SLAB,		/* head page of a slab */
+	PAGE_LARGE,		/* head page of a run given to a user */
+};
+
+/* Where a slab is; who may change its fields follows from it (mm/slub.c). */
+enum slab_state {
+	SLAB_FULL,		/* on no list, all objects are out */
+	SLAB_PARTIAL,		/* on a partial list of its node */
+	SLAB_EMPTY,		/* on the list of empty slabs of its node */
+	SLAB_ACTIVE,		/* attached to a CPU, or in a refill's hands */
+};
+
+/**
+ * struct page - descriptor of a 4 KiB page, out of line
+ *
+ * Only the head page of a run has meaning. For a slab:
+ *   objects out = objects - nr_free - nr_private - (objects - fresh)
+ * and, unless it is SLAB_ACTIVE, nr_private == 0.
+ *
+ * @type: enum page_type
+ * @next: pfn of the next slab on the list, or NO_PFN; under list_lock
+ * @prev: the one before
+ * @freelist: index of the first object on the shared freelist; under list_lock
+ * @nr_free: objects on it; under list_lock
+ * @private: index of the first object on the freelist of the slab's owner;
+ *	written by the owner
+ * @nr_private: objects on it; written by the owner
+ * @fresh: objects from here on were never handed out; written by the owner
+ * @row: of the cache and node, as in the row map
+ * @state: enum slab_state; under list_lock
+ * @bucket: the partial list it is on; under list_lock
+ * @nr_pages: length of a PAGE_LARGE run
+ */
+struct page {
+	u8 type;
+	u8 state;
+	u8 bucket;
+	u8 order;
+	union {
+		struct {
+			u16 freelist, nr_free;
+			u16 private, nr_private;
+			u16 fresh, row;
+			u32 next, prev;
+		};
+		u32 nr_pages;
+	};
+	u64 spare;
+};
+static_assert(sizeof(struct page) == 32, "a page descriptor is 32 bytes");
+
+/* The rungs of the ladder: what a pageblock is backed by. */
+enum backing {
+	BACKING_NONE,		/* address space only */
+	BACKING_HUGETLB,
+	BACKING_THP,
+	BACKING_SMALL,		/* base pages */
+	NR_BACKINGS
+};
+
+/**
+ * struct pageblock - 2 MiB of address space
+ * @free: bit i set: page i is free. A free block of order k is 2^k set bits,
+ *	aligned; so neighbours merge by themselves
+ * @next: block number of the next one on the same list, or NO_PFN; under
+ *	the zone's lock, as all that follows
+ * @prev: the one before
+ * @nr_free: bits set in @free
+ * @list: list that it is on, or -1
+ * @backing: enum backing
+ * @huge_shift: log2 of the size of the huge page under it (hugetlb only)
+ * @dirty: some page of it was freed since the block came up, so that its free
+ *	pages may not be zero
+ * @first: it begins a mapping; those of a run that is not are one mapping
+ * @lazy: nothing of it was touched when it came up
+ */
+struct pageblock {
+	u64 free[PAGEBLOCK_PAGES / 64];
+	u32 next, prev;
+	u16 nr_free;
+	signed char list;
+	u8 backing;
+	u8 huge_shift;
+	u8 dirty;
+	u8 first;
+	u8 lazy;
+	u8 spare[48];
+};
+static_assert(sizeof(struct pageblock) == 128, "two cache lines");
+
+#endif /* MM_TYPES_H */

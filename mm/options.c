@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The RN_* environment variables. Read once, at initialisation; ignored in
+ * setuid programs (secure_getenv). What cannot be understood is said in a line
+ * on stderr that names the variable, and the default stays.
+ */
+#define _GNU_SOURCE
+#include "internal.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct options options = {
+	.ladder = { RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL },
+	.huge_shift = PAGEBLOCK_SHIFT,
+};
+
+/* "2G", "512M", "64k", "4096": bytes, or 0 when it is no size. */
+static size_t parse_size(const char *s)
+{
+	unsigned int shift = 0;
+	char *end;
+	unsigned long long n;
+	size_t bytes;
+
+	if (*s < '0' || *s > '9')
+		return 0;
+	errno = 0;
+	n = strtoull(s, &end, 0);
+	switch (*end) {
+	case 'T': case 't': shift += 10;	/* fall through */
+	case 'G': case 'g': shift += 10;	/* fall through */
+	case 'M': case 'm': shift += 10;	/* fall through */
+	case 'K': case 'k': shift += 10;
+		end++;
+		break;
+	default:
+		break;
+	}
+	if (errno || *end || __builtin_mul_overflow(n, 1ULL << shift, &bytes))
+		return 0;
+	return bytes;
+}
+
+static void read_size(const char *name, size_t *where)
+{
+	const char *value = secure_getenv(name);
+	size_t bytes;
+
+	if (!value)
+		return;
+	bytes = parse_size(value);
+	if (bytes)
+		*where = bytes;
+	else
+		report("%s=%s is not a size such as 512M or 2G; ignored",
+		       name, value);
+}
+
+static void read_huge_size(void)
+{
+	size_t bytes = 0;
+
+	read_size("RN_HUGEPAGESIZE", &bytes);
+	if (!bytes)
+		return;
+	if (is_power_of_2(bytes))
+		options.huge_shift = ilog2(bytes);
+	else
+		report("RN_HUGEPAGESIZE is not a power of two; ignored");
+}
+
+static const struct {
+	const char *name;
+	enum rung rung;
+} rung_names[] = {
+	{ "hugetlb", RUNG_HUGETLB },
+	{ "thp", RUNG_THP },
+	{ "other", RUNG_OTHER_NODE },
+	{ "small", RUNG_SMALL },
+};
+
+static enum rung rung_by_name(const char *name, size_t len)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rung_names); i++)
+		if (strlen(rung_names[i].name) == len &&
+		    !strncmp(rung_names[i].name, name, len))
+			return rung_names[i].rung;
+	return RUNG_END;
+}
+
+static void read_ladder(void)
+{
+	const char *value = secure_getenv("RN_LADDER"), *p = value;
+	enum rung ladder[MAX_RUNGS + 1] = { RUNG_END };
+	size_t n = 0;
+
+	if (!value)
+		return;
+	while (n < MAX_RUNGS) {
+		size_t len = strcspn(p, ",");
+
+		ladder[n] = rung_by_name(p, len);
+		if (ladder[n++] == RUNG_END)
+			break;
+		p += len;
+		if (!*p) {
+			ladder[n] = RUNG_END;
+			memcpy(options.ladder, ladder, sizeof(ladder));
+			return;
+		}
+		p++;
+	}
+	report("RN_LADDER=%s is not a list of hugetlb, thp, other and small; "
+	       "ignored", value);
+}
+
+static void read_percpu(void)
+{
+	const char *value = secure_getenv("RN_PERCPU");
+
+	if (!value || !strcmp(value, "cpu"))
+		return;
+	if (!strcmp(value, "cid"))
+		options.percpu = PERCPU_CID;
+	else if (!strcmp(value, "fallback"))
+		options.percpu = PERCPU_FALLBACK;
+	else
+		report("RN_PERCPU=%s is not cpu, cid or fallback; ignored",
+		       value);
+}
+
+/* By number or as "USR2" or "SIGUSR2". */
+static int parse_signal(const char *s)
+{
+	char *end;
+	long n = strtol(s, &end, 10);
+
+	if (!*end)
+		return n > 0 && n < NSIG ? (int)n : 0;
+	if (!strncmp(s, "SIG", 3))
+		s += 3;
+	for (int i = 1; i < NSIG; i++) {
+		const char *name = sigabbrev_np(i);
+
+		if (name && !strcmp(name, s))
+			return i;
+	}
+	return 0;
+}
+
+static void read_slabinfo(void)
+{
+	const char *value = secure_getenv("RN_SLABINFO_SIGNAL");
+
+	options.slabinfo = secure_getenv("RN_SLABINFO");
+	if (!value)
+		return;
+	options.slabinfo_signal = parse_signal(value);
+	if (!options.slabinfo_signal)
+		report("RN_SLABINFO_SIGNAL=%s is not a signal; ignored", value);
+	if (!options.slabinfo)
+		options.slabinfo = "stderr";
+}
+
+static const char *const known[] = {
+	"RN_HUGEPAGESIZE", "RN_LADDER", "RN_PERCPU", "RN_RESERVATION",
+	"RN_RESERVE", "RN_SLABINFO", "RN_SLABINFO_SIGNAL",
+};
+
+/* A misspelt option must not be dropped in silence. */
+static void report_unknown(void)
+{
+	for (char **e = environ; e && *e; e++) {
+		size_t len = strcspn(*e, "="), i;
+
+		if (strncmp(*e, "RN_", 3))
+			continue;
+		for (i = 0; i < ARRAY_SIZE(known); i++)
+			if (strlen(known[i]) == len &&
+			    !strncmp(*e, known[i], len))
+				break;
+		if (i == ARRAY_SIZE(known))
+			report("%.*s is not an option; ignored", (int)len, *e);
+	}
+}
+
+void options_read(void)
+{
+	read_size("RN_RESERVE", &options.reserve);
+	read_size("RN_RESERVATION", &options.reservation);
+	read_huge_size();
+	read_ladder();
+	read_percpu();
+	read_slabinfo();
+	report_unknown();
+}

@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Per-CPU slots: how a thread finds its own, steps that only slow paths take,
+ * and how another CPU's slot is emptied.
+ *
+ * With rseq a slot is changed only by sequences that run on its CPU; a
+ * sequence compares what the slow path saw a moment ago and commits one store.
+ * Without rseq the same steps are done under slot->lock, on any slot that can
+ * be locked: nothing depends on a slot being that of the CPU, since the row
+ * says which node its objects lie on.
+ *
+ * Emptying another CPU's slot (percpu_drain), under drain_mutex:
+ *   1. main = SLOT_CLOSED in the slot of each CPU
+ *   2. membarrier: on every CPU, sequences in flight are aborted or done
+ *   3. read main again: a percpu_swap() in flight may have committed over it;
+ *      unless all still say closed, back to 1
+ *   4. no sequence can commit to these slots now: take what is in them
+ *   5. main = 0 opens a slot, empty
+ * Meanwhile threads on those CPUs find no main sheaf and are served from the
+ * barn by the slow path; nobody spins.
+ */
+#define _GNU_SOURCE
+#include "percpu.h"
+
+#include <linux/membarrier.h>
+#include <sched.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/mman.h>
+#include <sys/rseq.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#include <asm/barrier.h>
+
+#ifndef AT_RSEQ_FEATURE_SIZE
+#define AT_RSEQ_FEATURE_SIZE	27
+#endif
+
+/* Where the fields are in the kernel's struct rseq. */
+#define RSEQ_CPU_ID		4
+#define RSEQ_MM_CID		24
+
+/* Slots are opened for writing in units of what meta_open() does. */
+#define OPEN_SHIFT		16
+#define OPEN_BITS		(SLOTS_SHIFT - OPEN_SHIFT)
+
+/* Absent before glibc 2.35; then there is no rseq. */
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+extern const unsigned int __rseq_size __attribute__((weak));
+
+struct hot hot;
+u64 rseq_aborts;
+unsigned int row_node_shift;
+
+static struct {
+	char *slots;
+	ptrdiff_t index;	/* offset of the index field, rseq only */
+	u32 nr;			/* indices: 0 to nr - 1 */
+	bool rseq;
+	bool cid;
+	const char *why;	/* there is no rseq */
+	u32 *opened;		/* by index: bit i, unit i is writable */
+	u64 closes, fences;
+} pcpu;
+
+static struct lock drain_mutex;
+
+static int membarrier(int command)
+{
+	return syscall(SYS_membarrier, command, 0, 0);
+}
+
+/* NULL, or why sequences cannot be used. */
+static const char *rseq_unusable(void)
+{
+	if (options.percpu == PERCPU_FALLBACK)
+		return "RN_PERCPU=fallback";
+	if (!&__rseq_size || !__rseq_size)
+		return "not registered by the C library";
+	if ((int)rseq_read(__rseq_offset + RSEQ_CPU_ID) < 0)
+		return "not registered for this thread";
+	if (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ))
+		return "no membarrier for it";
+	return NULL;
+}
+
+static void choose_index(void)
+{
+	pcpu.index = __rseq_offset + RSEQ_CPU_ID;
+	if (options.percpu != PERCPU_CID)
+		return;
+	if (getauxval(AT_RSEQ_FEATURE_SIZE) < RSEQ_MM_CID + sizeof(u32)) {
+		report("RN_PERCPU=cid: the kernel has no mm_cid; using cpu_id");
+		return;
+	}
+	pcpu.index = __rseq_offset + RSEQ_MM_CID;
+	pcpu.cid = true;
+}
+
+/* Rows of the nearest node with memory, by CPU; NULL on a single node. */
+static u16 *make_node_rows(void)
+{
+	u16 *rows;
+
+	if (nr_node_ids() == 1)
+		return NULL;
+	rows = meta_alloc(nr_cpu_ids() * sizeof(*rows));
+	for (u32 cpu = 0; rows && cpu < nr_cpu_ids(); cpu++)
+		rows[cpu] = cpu_to_mem(cpu) << row_node_shift;
+	return rows;
+}
+
+int percpu_init(void)
+{
+	pcpu.nr = nr_cpu_ids();
+	row_node_shift = ROW_BITS - ilog2(mem.nr_stripes);
+	pcpu.slots = meta_reserve((size_t)pcpu.nr << SLOTS_SHIFT, PROT_READ);
+	pcpu.opened = meta_alloc(pcpu.nr * sizeof(*pcpu.opened));
+	if (!pcpu.slots || !pcpu.opened)
+		return -ENOMEM;
+	hot.pc.slots = pcpu.slots;
+	hot.base = mem.base;
+	hot.row_map = mem.row_map;
+	pcpu.why = rseq_unusable();
+	if (pcpu.why)
+		return 0;
+	pcpu.rseq = true;
+	choose_index();
+	hot.pc.rseq = __rseq_offset;
+	hot.pc.index = pcpu.index;
+	hot.node_rows = make_node_rows();
+	return hot.node_rows || nr_node_ids() == 1 ? 0 : -ENOMEM;
+}
+
+void percpu_open_fast_paths(void)
+{
+	if (!pcpu.rseq)
+		return;
+	hot.span = mem.bytes;
+	/* Pairs with the acquire in rn_alloc(): all of hot is seen. */
+	smp_store_release(&hot.kmalloc_max, KMALLOC_MAX);
+}
+
+bool percpu_has_rseq(void)
+{
+	return pcpu.rseq;
+}
+
+static struct slot *slot_of(unsigned int row, u32 index)
+{
+	return (struct slot *)(pcpu.slots + ((size_t)index << SLOTS_SHIFT) +
+			       ((size_t)row << SLOT_SHIFT));
+}
+
+static u32 open_bit(unsigned int row)
+{
+	return 1U << (row >> (OPEN_SHIFT - SLOT_SHIFT));
+}
+
+static bool is_open(unsigned int row, u32 index)
+{
+	return smp_load_acquire(&pcpu.opened[index]) & open_bit(row);
+}
+
+int percpu_open(unsigned int row, u32 index)
+{
+	int ret;
+
+	if (likely(is_open(row, index)))
+		return 0;
+	ret = meta_open(slot_of(row & ~((1U << (OPEN_SHIFT - SLOT_SHIFT)) - 1),
+				index), 1UL << OPEN_SHIFT);
+	if (!ret)
+		__atomic_fetch_or(&pcpu.opened[index], open_bit(row),
+				  __ATOMIC_RELEASE);
+	return ret;
+}
+
+/* --- one slot, locked: the mode without rseq --- */
+
+/* A locked slot of @row, that of the CPU if nobody is in it; it is open. */
+static struct slot *slot_trylock_any(unsigned int row, u32 *index)
+{
+	int cpu = sched_getcpu();
+	u32 first = cpu < 0 ? 0 : (u32)cpu % pcpu.nr;
+
+	for (u32 i = 0; i < pcpu.nr; i++) {
+		*index = (first + i) % pcpu.nr;
+		if (percpu_open(row, *index))
+			return NULL;
+		if (trylock(&slot_of(row, *index)->lock))
+			return slot_of(row, *index);
+	}
+	*index = first;
+	lock(&slot_of(row, first)->lock);
+	return slot_of(row, first);
+}
+
+static struct sheaf *main_sheaf(const struct slot *slot)
+{
+	return slot->sheaf[slot->main / sizeof(slot->sheaf[0])];
+}
+
+static void *locked_pop(unsigned int row)
+{
+	void *object = NULL;
+	struct slot *slot;
+	struct sheaf *m;
+	u32 index;
+
+	slot = slot_trylock_any(row, &index);
+	if (!slot)
+		return NULL;
+	m = main_sheaf(slot);
+	if (m && sheaf_count(m)) {
+		object = m->objects[sheaf_count(m) - 1];
+		WRITE_ONCE(m->word, m->word + (1UL << SHEAF_COUNT_BITS) - 1);
+	}
+	unlock(&slot->lock);
+	return object;
+}
+
+static bool locked_push(unsigned int row, const void *object)
+{
+	bool done = false;
+	struct slot *slot;
+	struct sheaf *m;
+	u32 index;
+
+	slot = slot_trylock_any(row, &index);
+	if (!slot)
+		return false;
+	m = main_sheaf(slot);
+	if (m && sheaf_count(m) < m->capacity) {
+		m->objects[sheaf_count(m)] = (void *)object;
+		WRITE_ONCE(m->word, m->word + (1UL << SHEAF_COUNT_BITS) + 1);
+		done = true;
+	}
+	unlock(&slot->lock);
+	return done;
+}
+
+static u64 *slot_word(struct slot *slot, size_t offset)
+{
+	return (u64 *)((char *)slot + offset);
+}
+
+/* What rseq_update() does, on slot @index whoever calls. */
+static bool locked_update(unsigned int row, u32 index, size_t i, u64 a,
+			  size_t j, u64 b, size_t k, u64 new)
+{
+	struct slot *slot = slot_of(row, index);
+	bool same;
+
+	lock(&slot->lock);
+	same = *slot_word(slot, i) == a && *slot_word(slot, j) == b;
+	if (same)
+		__atomic_store_n(slot_word(slot, k), new, __ATOMIC_RELAXED);
+	unlock(&slot->lock);
+	return same;
+}
+
+/* --- either mode --- */
+
+void *percpu_pop(unsigned int row)
+{
+	return likely(pcpu.rseq) ? fast_pop(row) : locked_pop(row);
+}
+
+bool percpu_push(unsigned int row, const void *object)
+{
+	return likely(pcpu.rseq) ? fast_push(row, object)
+				 : locked_push(row, object);
+}
+
+void percpu_view(unsigned int row, struct slot_view *v)
+{
+	const struct slot *slot;
+	int cpu = 0;
+
+	if (pcpu.rseq)
+		v->index = rseq_read(pcpu.index);
+	else
+		v->index = (cpu = sched_getcpu()) < 0 ? 0
+						      : (u32)cpu % pcpu.nr;
+	slot = slot_of(row, v->index);
+	v->main = READ_ONCE(slot->main);
+	v->m = v->s = NULL;
+	if (v->main != SLOT_CLOSED) {
+		v->m = READ_ONCE(slot->sheaf[v->main / 8]);
+		v->s = READ_ONCE(slot->sheaf[!v->main]);
+	}
+	v->active = READ_ONCE(slot->active);
+}
+
+static bool update(unsigned int row, u32 index, size_t i, u64 a, size_t j,
+		   u64 b, size_t k, u64 new)
+{
+	return pcpu.rseq ? rseq_update(&hot.pc, row, index, i, a, j, b, k, new)
+			 : locked_update(row, index, i, a, j, b, k, new);
+}
+
+#define MAIN	offsetof(struct slot, main)
+#define ACTIVE	offsetof(struct slot, active)
+
+/* if (main == v->main && spare == v->s) main = the other; (commit) */
+bool percpu_swap(unsigned int row, const struct slot_view *v)
+{
+	return v->main != SLOT_CLOSED &&
+	       update(row, v->index, MAIN, v->main, v->main ^ 8, (u64)v->s,
+		      MAIN, v->main ^ 8);
+}
+
+/* if (main == v->main && sheaf[main] == v->m) sheaf[main] = new; (commit) */
+bool percpu_set_main(unsigned int row, const struct slot_view *v,
+		     struct sheaf *new)
+{
+	tsan_release(new);
+	if (v->main == SLOT_CLOSED ||
+	    !update(row, v->index, MAIN, v->main, v->main, (u64)v->m,
+		    v->main, (u64)new))
+		return false;
+	tsan_acquire(v->m);
+	return true;
+}
+
+/* if (main == v->main && sheaf[!main] == v->s) sheaf[!main] = new; (commit) */
+bool percpu_set_spare(unsigned int row, const struct slot_view *v,
+		      struct sheaf *new)
+{
+	tsan_release(new);
+	if (v->main == SLOT_CLOSED ||
+	    !update(row, v->index, MAIN, v->main, v->main ^ 8, (u64)v->s,
+		    v->main ^ 8, (u64)new))
+		return false;
+	tsan_acquire(v->s);
+	return true;
+}
+
+/* if (main == v->main && active == v->active) active = new; (commit) */
+bool percpu_set_active(unsigned int row, const struct slot_view *v,
+		       struct page *new)
+{
+	tsan_release(new);
+	if (v->main == SLOT_CLOSED ||
+	    !update(row, v->index, MAIN, v->main, ACTIVE, (u64)v->active,
+		    ACTIVE, (u64)new))
+		return false;
+	tsan_acquire(v->active);
+	return true;
+}
+
+/* --- all slots of a row --- */
+
+void percpu_for_each(unsigned int row, percpu_look_t look, void *arg)
+{
+	for (u32 index = 0; index < pcpu.nr; index++)
+		if (is_open(row, index))
+			look(arg, slot_of(row, index));
+}
+
+static bool slot_is_empty(const struct slot *slot)
+{
+	return !READ_ONCE(slot->sheaf[0]) && !READ_ONCE(slot->sheaf[1]) &&
+	       !READ_ONCE(slot->active);
+}
+
+/* Steps 1 to 3; pairs with the single committing store of percpu_swap(). */
+static void close_slots(unsigned int row)
+{
+	bool again;
+
+	do {
+		again = false;
+		for (u32 index = 0; index < pcpu.nr; index++) {
+			struct slot *slot = slot_of(row, index);
+
+			if (!is_open(row, index) ||
+			    READ_ONCE(slot->main) == SLOT_CLOSED)
+				continue;
+			__atomic_store_n(&slot->main, SLOT_CLOSED,
+					 __ATOMIC_SEQ_CST);
+			again = true;
+		}
+		if (again) {
+			/* Cannot fail once registered. */
+			membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ);
+			stat_inc(&pcpu.fences);
+		}
+	} while (again);
+}
+
+/* A slot that was first opened since step 3 is not, and is left alone. */
+static bool is_closed(unsigned int row, u32 index)
+{
+	return is_open(row, index) &&
+	       READ_ONCE(slot_of(row, index)->main) == SLOT_CLOSED;
+}
+
+static void take_slot(struct slot *slot, percpu_take_t take, void *arg)
+{
+	struct sheaf *s[2] = { slot->sheaf[0], slot->sheaf[1] };
+	struct page *active = slot->active;
+
+	tsan_acquire(s[0]);
+	tsan_acquire(s[1]);
+	tsan_acquire(active);
+	WRITE_ONCE(slot->sheaf[0], NULL);
+	WRITE_ONCE(slot->sheaf[1], NULL);
+	WRITE_ONCE(slot->active, NULL);
+	smp_store_release(&slot->main, 0);
+	if (s[0] || s[1] || active)
+		take(arg, s, active);
+}
+
+static void drain_locked(unsigned int row, percpu_take_t take, void *arg)
+{
+	for (u32 index = 0; index < pcpu.nr; index++) {
+		struct slot *slot = slot_of(row, index), copy;
+
+		if (!is_open(row, index))
+			continue;
+		lock(&slot->lock);
+		copy = *slot;
+		WRITE_ONCE(slot->sheaf[0], NULL);
+		WRITE_ONCE(slot->sheaf[1], NULL);
+		WRITE_ONCE(slot->active, NULL);
+		WRITE_ONCE(slot->main, 0);
+		unlock(&slot->lock);
+		take_slot(&copy, take, arg);
+	}
+}
+
+static bool row_is_empty(unsigned int row)
+{
+	for (u32 index = 0; index < pcpu.nr; index++)
+		if (is_open(row, index) && !slot_is_empty(slot_of(row, index)))
+			return false;
+	return true;
+}
+
+void percpu_drain(unsigned int row, percpu_take_t take, void *arg)
+{
+	if (row_is_empty(row))
+		return;
+	lock(&drain_mutex);
+	if (!pcpu.rseq) {
+		drain_locked(row, take, arg);
+	} else {
+		close_slots(row);
+		for (u32 index = 0; index < pcpu.nr; index++)
+			if (is_closed(row, index))
+				take_slot(slot_of(row, index), take, arg);
+		stat_inc(&pcpu.closes);
+	}
+	unlock(&drain_mutex);
+}
+
+/* The child of fork() has a new mm, whose registration is not assured. */
+void percpu_after_fork(void)
+{
+	if (pcpu.rseq)
+		membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ);
+}
+
+void vmstat_percpu(struct seq *s)
+{
+	u64 open = 0;
+
+	for (u32 index = 0; index < pcpu.nr; index++)
+		open += __builtin_popcount(READ_ONCE(pcpu.opened[index]));
+	seq_printf(s, "percpu_rseq %d\n", pcpu.rseq);
+	seq_printf(s, "percpu_index_mm_cid %d\n", pcpu.cid);
+	seq_printf(s, "percpu_fallback %d\n", !pcpu.rseq);
+	if (pcpu.why)
+		seq_printf(s, "# no rseq: %s\n", pcpu.why);
+	seq_printf(s, "percpu_indices %u\n", pcpu.nr);
+	seq_printf(s, "percpu_slot_kbytes %lu\n",
+		   (unsigned long)(open << OPEN_SHIFT >> 10));
+	seq_printf(s, "rseq_aborts %lu\n",
+		   (unsigned long)READ_ONCE(rseq_aborts));
+	seq_printf(s, "slot_drains %lu\n",
+		   (unsigned long)READ_ONCE(pcpu.closes));
+	seq_printf(s, "slot_fences %lu\n",
+		   (unsigned long)READ_ONCE(pcpu.fences));
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Per-CPU slots, and the words that both fast paths read.
+ */
+#ifndef MM_PERCPU_H
+#define MM_PERCPU_H
+
+#include "internal.h"
+#include "sheaf.h"
+
+#pragma GCC visibility push(hidden)
+
+#define SLOT_SHIFT	6
+#define SLOTS_SHIFT	21		/* bytes of slots of one CPU, log2 */
+#define ROW_BITS	(SLOTS_SHIFT - SLOT_SHIFT)
+#define NR_ROWS		(1U << ROW_BITS)
+
+/**
+ * struct slot - what one CPU holds of one row, that is, cache and node
+ * @sheaf: main, spare and, always NULL, the closed one
+ * @main: byte offset of the main sheaf's pointer: 0, 8, or SLOT_CLOSED
+ * @active: the slab that refills come from, or NULL
+ * @lock: taken around every step where there is no rseq
+ *
+ * All zero is a valid slot, with no sheaves: what an index that never ran
+ * reads from the zero page. Changed by sequences on its own CPU, one store at
+ * a time; by others only while it is closed (percpu_drain()).
+ *
+ * Invariant: a sheaf is in one slot, or in one barn, or in the hands of one
+ * slow path, or in the pool. So is a SLAB_ACTIVE slab, less the barn and pool.
+ */
+struct slot {
+	struct sheaf *sheaf[3];
+	u64 main;
+	struct page *active;
+	struct lock lock;
+	u32 spare[5];
+};
+static_assert(sizeof(struct slot) == 1 << SLOT_SHIFT, "a cache line");
+static_assert(offsetof(struct slot, main) == 24, "known to the sequences");
+
+#define SLOT_CLOSED	16
+
+/**
+ * struct percpu - where the slots are and how a thread finds its own
+ * @slots: of index 0; the next index is 1 << SLOTS_SHIFT bytes on
+ * @rseq: offset of the thread's struct rseq from the thread pointer
+ * @index: likewise of the field used as the index, cpu_id or mm_cid
+ */
+struct percpu {
+	char *slots;
+	ptrdiff_t rseq;
+	ptrdiff_t index;
+};
+
+extern u64 rseq_aborts;
+
+#include <asm/rseq.h>
+
+/**
+ * struct hot - all that the fast paths read, one cache line, constant after
+ * initialisation
+ * @base: of the reservation
+ * @span: its length, or 0 where the fast paths are shut: before
+ *	initialisation, and for good where there is no rseq
+ * @row_map: row of the slab on each page
+ * @pc: the slots
+ * @kmalloc_max: largest size that has a class, or 0 as for @span
+ * @node_rows: first row of the node of each CPU; NULL on a single node
+ */
+struct hot {
+	uintptr_t base;
+	size_t span;
+	const u16 *row_map;
+	struct percpu pc;
+	size_t kmalloc_max;
+	const u16 *node_rows;
+} __aligned(64);
+static_assert(sizeof(struct hot) == 64, "one cache line");
+
+/* Larger requests are runs of pages (mm/large.c). */
+#define KMALLOC_MAX	(32UL << 10)
+
+extern struct hot hot;
+extern unsigned int row_node_shift;	/* rows of a node, log2 */
+
+/* The row of a cache on the node that the thread runs on, or just ran on. */
+static __always_inline unsigned int local_row(unsigned int row)
+{
+	if (unlikely(hot.node_rows))
+		row += hot.node_rows[rseq_read(hot.pc.rseq + 4)];
+	return row;
+}
+
+static __always_inline void *fast_pop(unsigned int row)
+{
+	void *object = rseq_pop(&hot.pc, row);
+
+	tsan_acquire(object);
+	return object;
+}
+
+static __always_inline bool fast_push(unsigned int row, const void *object)
+{
+	tsan_release(object);
+	return rseq_push(&hot.pc, row, object);
+}
+
+/* --- percpu.c: the same, and what only slow paths do, in either mode --- */
+
+/**
+ * struct slot_view - a slot as it was a moment ago
+ * @index: whose slot
+ * @main: SLOT_CLOSED, or the offset of the main sheaf
+ * @m: the main sheaf or NULL
+ * @s: the spare one or NULL
+ * @active: as in the slot
+ *
+ * Sheaves and descriptors are never unmapped, so what a view names can be
+ * read; whatever is changed compares first.
+ */
+struct slot_view {
+	u32 index;
+	u64 main;
+	struct sheaf *m, *s;
+	struct page *active;
+};
+
+int percpu_init(void);
+void percpu_open_fast_paths(void);	/* the last step of initialisation */
+bool percpu_has_rseq(void);
+
+void *percpu_pop(unsigned int row);
+bool percpu_push(unsigned int row, const void *object);
+void percpu_view(unsigned int row, struct slot_view *v);
+bool percpu_swap(unsigned int row, const struct slot_view *v);
+bool percpu_set_main(unsigned int row, const struct slot_view *v,
+		     struct sheaf *new);
+bool percpu_set_spare(unsigned int row, const struct slot_view *v,
+		      struct sheaf *new);
+bool percpu_set_active(unsigned int row, const struct slot_view *v,
+		       struct page *new);
+int percpu_open(unsigned int row, u32 index);	/* 0 or -ENOMEM */
+
+/*
+ * Empties the slots of a row on every CPU: each is closed, all CPUs fenced,
+ * and what was in it handed to @take; then they open again, empty.
+ */
+typedef void (*percpu_take_t)(void *arg, struct sheaf *s[2],
+			      struct page *active);
+void percpu_drain(unsigned int row, percpu_take_t take, void *arg);
+
+/* Calls @look for each slot of a row that may have something; it only reads. */
+typedef void (*percpu_look_t)(void *arg, const struct slot *slot);
+void percpu_for_each(unsigned int row, percpu_look_t look, void *arg);
+
+void percpu_after_fork(void);
+
+#pragma GCC visibility pop
+
+#endif /* MM_PERCPU_H */

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Messages to the user: one line each, on stderr, by a single write(2) and
+ * without allocating, since the heap may be what is broken.
+ */
+#include "internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define LINE 512
+
+static void say(const char *fmt, va_list ap)
+{
+	static const char prefix[] = "libslab: ";
+	char line[LINE];
+	size_t len = sizeof(prefix) - 1;
+	int n;
+
+	memcpy(line, prefix, len);
+	n = vsnprintf(line + len, LINE - len - 1, fmt, ap);
+	if (n > 0)
+		len += min((size_t)n, LINE - len - 2);
+	line[len++] = '\n';
+	/* Nowhere to complain to if stderr is gone. */
+	if (write(STDERR_FILENO, line, len) < 0)
+		return;
+}
+
+void report(const char *fmt, ...)
+{
+	int saved = errno;
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(fmt, ap);
+	va_end(ap);
+	errno = saved;
+}
+
+void bug(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	say(fmt, ap);
+	va_end(ap);
+	abort();
+}

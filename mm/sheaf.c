@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Sheaves and barns.
+ *
+ * Locks: barn.lock covers one barn; pool.lock the pool. Both are leaves, held
+ * for a few instructions; whole sheaves change hands by pointer, no object is
+ * touched under either.
+ */
+#include "sheaf.h"
+
+/* 64 << size class bytes: 6, 14, 30, 62, 126, 254 objects. */
+#define NR_SHEAF_SIZES	6
+#define SHEAF_UNIT	64
+
+/*
+ * The pool: one table of address space, so that a sheaf has a 32-bit number
+ * (its distance from the start in units of 64 bytes). Number 0 is nobody's.
+ */
+static struct {
+	struct lock lock;
+	char *base;
+	size_t bytes;		/* of address space */
+	size_t carved;		/* handed to the free lists so far */
+	size_t free_bytes;
+	u32 free[NR_SHEAF_SIZES];
+} pool;
+
+/*
+ * A sheaf of 126 objects is where the cost of an exchange, some 25 ns, is
+ * spread so thin that larger ones gain nothing (Documentation/mm/sheaves.rst);
+ * for larger objects the bytes that lie in a sheaf are bounded instead.
+ */
+unsigned int sheaf_capacity(size_t size)
+{
+	if (size <= 1024)
+		return 126;
+	if (size <= 2048)
+		return 62;
+	if (size <= 4096)
+		return 30;
+	return size <= 8192 ? 14 : 6;
+}
+
+static struct sheaf *sheaf_by_number(u32 number)
+{
+	return (struct sheaf *)(pool.base + (size_t)number * SHEAF_UNIT);
+}
+
+static u32 sheaf_number(const struct sheaf *s)
+{
+	return ((const char *)s - pool.base) / SHEAF_UNIT;
+}
+
+static unsigned int size_class_of(unsigned int capacity)
+{
+	size_t bytes = sizeof(struct sheaf) + capacity * sizeof(void *);
+
+	return order_base_2(bytes / SHEAF_UNIT);
+}
+
+static void pool_push(struct sheaf *s)
+{
+	s->next = pool.free[s->size_class];
+	pool.free[s->size_class] = sheaf_number(s);
+	pool.free_bytes += SHEAF_UNIT << s->size_class;
+}
+
+/* Cuts one page into sheaves, so that none lies across two. */
+static bool pool_carve(unsigned int size_class)
+{
+	size_t step = SHEAF_UNIT << size_class;
+	char *page;
+
+	if (!pool.base) {
+		pool.bytes = max(mem.bytes >> 7, (size_t)1 << 20);
+		pool.base = meta_reserve(pool.bytes, 0);
+		pool.carved = PAGE_BYTES;
+	}
+	if (!pool.base || pool.carved + PAGE_BYTES > pool.bytes)
+		return false;
+	page = pool.base + pool.carved;
+	if (meta_open(page, PAGE_BYTES))
+		return false;
+	pool.carved += PAGE_BYTES;
+	for (size_t at = 0; at < PAGE_BYTES; at += step) {
+		struct sheaf *s = (struct sheaf *)(page + at);
+
+		s->size_class = size_class;
+		pool_push(s);
+	}
+	return true;
+}
+
+struct sheaf *sheaf_alloc(unsigned int capacity)
+{
+	unsigned int size_class = size_class_of(capacity);
+	struct sheaf *s = NULL;
+
+	lock(&pool.lock);
+	if (pool.free[size_class] || pool_carve(size_class)) {
+		s = sheaf_by_number(pool.free[size_class]);
+		pool.free[size_class] = s->next;
+		pool.free_bytes -= SHEAF_UNIT << size_class;
+	}
+	unlock(&pool.lock);
+	if (s) {
+		WRITE_ONCE(s->word, 0);
+		s->capacity = capacity;
+	}
+	return s;
+}
+
+void sheaf_free(struct sheaf *s)
+{
+	lock(&pool.lock);
+	pool_push(s);
+	unlock(&pool.lock);
+}
+
+void sheaf_pool_stats(u64 *bytes, u64 *bytes_free)
+{
+	lock(&pool.lock);
+	*bytes = pool.carved;
+	*bytes_free = pool.free_bytes;
+	unlock(&pool.lock);
+}
+
+/* @s leaves @list, which has one. */
+static struct sheaf *pop(u32 *list, u32 *nr)
+{
+	struct sheaf *s = sheaf_by_number(*list);
+
+	*list = s->next;
+	--*nr;
+	s->next = 0;
+	return s;
+}
+
+static void push(u32 *list, u32 *nr, struct sheaf *s)
+{
+	s->next = *list;
+	*list = sheaf_number(s);
+	++*nr;
+}
+
+struct sheaf *barn_get_full(struct barn *b)
+{
+	struct sheaf *s = NULL;
+
+	lock(&b->lock);
+	if (b->full) {
+		s = pop(&b->full, &b->nr_full);
+		WRITE_ONCE(b->objects, b->objects - sheaf_count(s));
+	}
+	unlock(&b->lock);
+	return s;
+}
+
+struct sheaf *barn_get_empty(struct barn *b)
+{
+	struct sheaf *s = NULL;
+
+	lock(&b->lock);
+	if (b->empty)
+		s = pop(&b->empty, &b->nr_empty);
+	unlock(&b->lock);
+	return s;
+}
+
+/*
+ * With p pushes and q pops, p + q is what the word counted and p - q the
+ * change in objects since the sheaf was put into its slot with @next of them.
+ */
+static void harvest(struct barn *b, struct sheaf *s)
+{
+	u64 n = sheaf_count(s), operations = sheaf_operations(s);
+
+	if (!operations)
+		return;
+	WRITE_ONCE(b->frees, b->frees + (operations + n - s->next) / 2);
+	WRITE_ONCE(b->allocs, b->allocs + (operations + s->next - n) / 2);
+	WRITE_ONCE(s->word, n);
+}
+
+/* Empty sheaves kept ready; the rest go back to the pool. */
+#define MAX_EMPTY 16
+
+bool barn_put(struct barn *b, struct sheaf *s, unsigned int max_full)
+{
+	bool kept = true;
+
+	lock(&b->lock);
+	harvest(b, s);
+	if (!sheaf_count(s)) {
+		if (b->nr_empty < MAX_EMPTY)
+			push(&b->empty, &b->nr_empty, s);
+		else
+			sheaf_free(s);
+	} else if (b->nr_full < max_full) {
+		WRITE_ONCE(b->objects, b->objects + sheaf_count(s));
+		push(&b->full, &b->nr_full, s);
+	} else {
+		kept = false;
+	}
+	unlock(&b->lock);
+	return kept;
+}

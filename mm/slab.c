@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Slabs: a run of 2^order pages cut into objects of one size.
+ *
+ * Lock: list_lock of the cache_node covers its lists and, of each slab, what
+ * struct page says. A slab that is SLAB_ACTIVE belongs to a slot or to one
+ * refill, its owner, who takes objects from its private freelist and from the
+ * fresh ones without a lock; frees go to its shared freelist all the same.
+ *
+ * A free object holds a link to the next one, as next ^ secret ^ swab(where):
+ * a word that somebody wrote after the free does not decode to an object of
+ * the slab, and one that does decode before a free gives a second free away.
+ */
+#include "slab.h"
+
+#include <string.h>
+
+u64 slab_secret;
+
+/* --- links --- */
+
+static u64 *link_of(const struct rn_cache *c, const void *object)
+{
+	return (u64 *)((char *)object + c->free_offset);
+}
+
+static u64 link_code(const u64 *where, const void *next)
+{
+	return (u64)next ^ slab_secret ^ __builtin_bswap64((u64)where);
+}
+
+/* The index that a link leads to: NO_OBJECT at the end, -1 for no link. */
+static int link_decode(const struct rn_cache *c, const struct page *slab,
+		       const u64 *where)
+{
+	u64 word = READ_ONCE(*where), next = word ^ link_code(where, NULL);
+	unsigned int index;
+
+	if (!next)
+		return NO_OBJECT;
+	index = slab_find(c, slab, (void *)next);
+	return index == NO_OBJECT ? -1 : (int)index;
+}
+
+static void link_set(const struct rn_cache *c, const struct page *slab,
+		     void *object, unsigned int next)
+{
+	u64 *where = link_of(c, object);
+
+	WRITE_ONCE(*where, link_code(where, next == NO_OBJECT ? NULL :
+				     slab_object(c, slab, next)));
+}
+
+static unsigned int link_next(const struct rn_cache *c,
+			      const struct page *slab, unsigned int index)
+{
+	void *object = slab_object(c, slab, index);
+	int next = link_decode(c, slab, link_of(c, object));
+
+	if (unlikely(next < 0))
+		bug("BUG %s: object %p was written to after it was freed",
+		    c->name, object);
+	return next;
+}
+
+unsigned int slab_find(const struct rn_cache *c, const struct page *slab,
+		       const void *p)
+{
+	size_t offset = (const char *)p - slab_address(slab);
+	unsigned int index;
+
+	if (offset >= (size_t)c->objects * c->size)
+		return NO_OBJECT;
+	index = slab_index(c, offset);
+	return (size_t)index * c->size == offset ? index : NO_OBJECT;
+}
+
+/* --- lists, under list_lock --- */
+
+/* Read by cache_usage() without the lock. */
+static void add_free(struct cache_node *n, u64 nr)
+{
+	WRITE_ONCE(n->nr_free, n->nr_free + nr);
+}
+
+static unsigned int fresh_objects(const struct rn_cache *c,
+				  const struct page *slab)
+{
+	return c->objects - slab->fresh;
+}
+
+static u32 *list_head(struct cache_node *n, const struct page *slab)
+{
+	return slab->state == SLAB_EMPTY ? &n->empty : &n->partial[slab->bucket];
+}
+
+static void list_insert(struct cache_node *n, struct page *slab)
+{
+	u32 *head = list_head(n, slab), pfn = page_to_pfn(slab);
+
+	slab->next = *head;
+	slab->prev = NO_PFN;
+	if (*head != NO_PFN)
+		pfn_to_page(*head)->prev = pfn;
+	*head = pfn;
+	n->nr_empty += slab->state == SLAB_EMPTY;
+}
+
+static void list_remove(struct cache_node *n, struct page *slab)
+{
+	if (slab->prev == NO_PFN)
+		*list_head(n, slab) = slab->next;
+	else
+		pfn_to_page(slab->prev)->next = slab->next;
+	if (slab->next != NO_PFN)
+		pfn_to_page(slab->next)->prev = slab->prev;
+	n->nr_empty -= slab->state == SLAB_EMPTY;
+}
+
+/* Where a slab that nobody owns belongs, from its count of free objects. */
+static void settle(struct rn_cache *c, struct cache_node *n, struct page *slab)
+{
+	unsigned int nr_free = slab->nr_free + fresh_objects(c, slab);
+	unsigned int bucket = (c->objects - nr_free) * NR_BUCKETS / c->objects;
+	u8 state = !nr_free ? SLAB_FULL :
+		   nr_free < c->objects ? SLAB_PARTIAL : SLAB_EMPTY;
+
+	if (state == slab->state && bucket == slab->bucket)
+		return;
+	if (slab->state == SLAB_PARTIAL || slab->state == SLAB_EMPTY)
+		list_remove(n, slab);
+	slab->state = state;
+	slab->bucket = bucket;
+	if (state != SLAB_FULL)
+		list_insert(n, slab);
+}
+
+/* --- new slabs, and their end --- */
+
+static void set_rows(const struct rn_cache *c, u32 pfn, unsigned int row)
+{
+	for (u32 i = 0; i < 1U << c->order; i++)
+		mem.row_map[pfn + i] = row;
+}
+
+static struct page *slab_new(struct rn_cache *c, int *node, rn_gfp_t flags)
+{
+	struct cache_node *n;
+	struct page *slab;
+	u32 pfn;
+
+	pfn = pages_alloc(1U << c->order, *node, flags | c->gfp, NULL);
+	if (pfn == NO_PFN)
+		return NULL;
+	*node = pfn_to_node(pfn);
+	n = cache_node_get(c, *node);
+	if (!n) {
+		pages_free(pfn, 1U << c->order);
+		errno = ENOMEM;
+		return NULL;
+	}
+	slab = pfn_to_page(pfn);
+	*slab = (struct page){
+		.type = PAGE_SLAB, .state = SLAB_ACTIVE, .order = c->order,
+		.freelist = NO_OBJECT, .private = NO_OBJECT,
+		.row = row_on(c, *node), .next = NO_PFN, .prev = NO_PFN,
+	};
+	set_rows(c, pfn, slab->row);
+	lock(&n->list_lock);
+	WRITE_ONCE(n->nr_slabs, n->nr_slabs + 1);
+	unlock(&n->list_lock);
+	return slab;
+}
+
+/* @first heads a chain of empty slabs that are on no list any more. */
+static unsigned int slab_discard(struct rn_cache *c, u32 first)
+{
+	unsigned int nr = 0;
+
+	while (first != NO_PFN) {
+		struct page *slab = pfn_to_page(first);
+		u32 next = slab->next;
+
+		set_rows(c, first, 0);
+		slab->type = PAGE_NONE;
+		pages_free(first, 1U << c->order);
+		first = next;
+		nr++;
+	}
+	return nr;
+}
+
+/* Takes empty slabs beyond @keep off the list; under list_lock. */
+static u32 take_empty(struct rn_cache *c, struct cache_node *n,
+		      unsigned int keep)
+{
+	u32 chain = NO_PFN;
+
+	while (n->nr_empty > keep) {
+		struct page *slab = pfn_to_page(n->empty);
+
+		list_remove(n, slab);
+		slab->next = chain;
+		chain = page_to_pfn(slab);
+		WRITE_ONCE(n->nr_slabs, n->nr_slabs - 1);
+		add_free(n, -(u64)c->objects);
+	}
+	return chain;
+}
+
+unsigned int slab_trim(struct rn_cache *c, struct cache_node *n,
+		       unsigned int keep)
+{
+	u32 chain;
+
+	lock(&n->list_lock);
+	chain = take_empty(c, n, keep);
+	unlock(&n->list_lock);
+	return slab_discard(c, chain);
+}
+
+/* --- the owner's side --- */
+
+/* The fullest partial slab, so that the others drain; then an empty one. */
+static struct page *pick(struct cache_node *n)
+{
+	for (int i = NR_BUCKETS - 1; i >= 0; i--)
+		if (n->partial[i] != NO_PFN)
+			return pfn_to_page(n->partial[i]);
+	return n->empty != NO_PFN ? pfn_to_page(n->empty) : NULL;
+}
+
+/* The whole shared freelist becomes the owner's, in one step. */
+static void take_freelist(struct cache_node *n, struct page *slab)
+{
+	add_free(n, -(u64)slab->nr_free);
+	WRITE_ONCE(slab->private, slab->freelist);
+	WRITE_ONCE(slab->nr_private, slab->nr_free);
+	slab->freelist = NO_OBJECT;
+	slab->nr_free = 0;
+}
+
+struct page *slab_get(struct rn_cache *c, int *node, rn_gfp_t flags)
+{
+	struct cache_node *n = cache_node_get(c, *node);
+	struct page *slab;
+
+	if (!n)
+		return NULL;
+	lock(&n->list_lock);
+	slab = pick(n);
+	if (slab) {
+		list_remove(n, slab);
+		slab->state = SLAB_ACTIVE;
+		add_free(n, -(u64)fresh_objects(c, slab));
+		take_freelist(n, slab);
+	}
+	unlock(&n->list_lock);
+	return slab ? slab : slab_new(c, node, flags);
+}
+
+/* Puts @nr objects of the private freelist under what @s has, first on top. */
+static void fill_private(struct rn_cache *c, struct page *slab,
+			 struct sheaf *s, unsigned int nr)
+{
+	unsigned int base = sheaf_count(s), index = slab->private;
+
+	for (unsigned int i = nr; i-- > 0;) {
+		void *object = slab_object(c, slab, index);
+
+		index = link_next(c, slab, index);
+		s->objects[base + i] = object;
+		tsan_release(object);
+	}
+	WRITE_ONCE(slab->private, index);
+	WRITE_ONCE(slab->nr_private, slab->nr_private - nr);
+	WRITE_ONCE(s->word, s->word + nr);
+}
+
+/* Fresh objects, by address alone, in rising order from the top. */
+static void fill_fresh(struct rn_cache *c, struct page *slab, struct sheaf *s,
+		       unsigned int nr)
+{
+	char *object = slab_object(c, slab, slab->fresh);
+	unsigned int base = sheaf_count(s);
+
+	for (unsigned int i = nr; i-- > 0; object += c->size) {
+		if (c->ctor)
+			c->ctor(object);
+		s->objects[base + i] = object;
+		tsan_release(object);
+	}
+	WRITE_ONCE(slab->fresh, slab->fresh + nr);
+	WRITE_ONCE(s->word, s->word + nr);
+}
+
+void slab_fill(struct rn_cache *c, struct page *slab, struct sheaf *s,
+	       unsigned int want)
+{
+	unsigned int room = want - sheaf_count(s);
+	unsigned int nr = min(room, (unsigned int)slab->nr_private);
+
+	if (nr)
+		fill_private(c, slab, s, nr);
+	room -= nr;
+	nr = min(room, fresh_objects(c, slab));
+	if (nr)
+		fill_fresh(c, slab, s, nr);
+}
+
+bool slab_reload(struct cache_node *n, struct page *slab)
+{
+	lock(&n->list_lock);
+	take_freelist(n, slab);
+	if (!slab->nr_private)
+		slab->state = SLAB_FULL;
+	unlock(&n->list_lock);
+	return slab->nr_private;
+}
+
+void slab_put(struct rn_cache *c, struct page *slab)
+{
+	struct cache_node *n = row_to_cache_node(slab->row);
+	unsigned int index = slab->private, next;
+
+	lock(&n->list_lock);
+	for (; index != NO_OBJECT; index = next) {
+		void *object = slab_object(c, slab, index);
+
+		next = link_next(c, slab, index);
+		link_set(c, slab, object, slab->freelist);
+		slab->freelist = index;
+		slab->nr_free++;
+	}
+	add_free(n, slab->nr_private + fresh_objects(c, slab));
+	WRITE_ONCE(slab->private, NO_OBJECT);
+	WRITE_ONCE(slab->nr_private, 0);
+	settle(c, n, slab);
+	unlock(&n->list_lock);
+}
+
+/* --- everyone's side --- */
+
+/*
+ * Is the object on the freelist that starts at @index? The private one may be
+ * popped by its owner meanwhile: then a link does not decode, which ends the
+ * walk; an object that is in use was popped before and is not reached.
+ */
+static bool on_freelist(const struct rn_cache *c, const struct page *slab,
+			unsigned int index, unsigned int wanted)
+{
+	for (unsigned int i = 0; i < c->objects && index != NO_OBJECT; i++) {
+		int next;
+
+		if (index == wanted)
+			return true;
+		next = link_decode(c, slab,
+				   link_of(c, slab_object(c, slab, index)));
+		if (next < 0)
+			return false;
+		index = next;
+	}
+	return false;
+}
+
+/* The index of the object at @p, which is out; anything else is a bug. */
+static unsigned int check_free(const struct rn_cache *c,
+			       const struct page *slab, const void *p)
+{
+	unsigned int index;
+
+	if (slab->type != PAGE_SLAB)
+		bug("BUG %s: invalid free of %p: its slab is gone", c->name, p);
+	index = slab_find(c, slab, p);
+	if (index == NO_OBJECT)
+		bug("BUG %s: invalid free of %p: not the start of an object",
+		    c->name, p);
+	if (index >= READ_ONCE(slab->fresh))
+		bug("BUG %s: invalid free of %p: it was never allocated",
+		    c->name, p);
+	if (likely(link_decode(c, slab, link_of(c, p)) < 0))
+		return index;
+	/* It looks like a free object; it is one if a list has it. */
+	if (on_freelist(c, slab, slab->freelist, index) ||
+	    on_freelist(c, slab, READ_ONCE(slab->private), index))
+		bug("BUG %s: double free of %p", c->name, p);
+	return index;
+}
+
+static void free_one(struct rn_cache *c, struct cache_node *n, void *p)
+{
+	struct page *slab = ptr_to_slab(c, p);
+	unsigned int index;
+
+	tsan_acquire(p);
+	index = check_free(c, slab, p);
+	link_set(c, slab, p, slab->freelist);
+	slab->freelist = index;
+	slab->nr_free++;
+	add_free(n, 1);
+	if (slab->state != SLAB_ACTIVE)
+		settle(c, n, slab);
+}
+
+/* Empty slabs kept on a node: a sixteenth, so that a swing does not thrash. */
+static unsigned int keep_empty(const struct cache_node *n)
+{
+	return 2 + n->nr_slabs / 16;
+}
+
+void slab_free_objects(struct rn_cache *c, struct cache_node *n,
+		       void *const *objects, unsigned int nr)
+{
+	u32 chain;
+
+	for (unsigned int i = 0; i < nr; i++) {
+		__builtin_prefetch(ptr_to_slab(c, objects[i]), 1);
+		__builtin_prefetch(link_of(c, objects[i]), 1);
+	}
+	lock(&n->list_lock);
+	for (unsigned int i = 0; i < nr; i++)
+		free_one(c, n, objects[i]);
+	chain = take_empty(c, n, keep_empty(n));
+	unlock(&n->list_lock);
+	slab_discard(c, chain);
+}

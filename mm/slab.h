@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The types of floor 2: caches, and what they keep on each node.
+ */
+#ifndef MM_SLAB_H
+#define MM_SLAB_H
+
+#include "internal.h"
+#include "percpu.h"
+#include "sheaf.h"
+
+#include <rn/slab.h>
+
+#pragma GCC visibility push(hidden)
+
+/* Partial slabs by the share of objects out: fewest first, fullest last. */
+#define NR_BUCKETS	4
+
+/* An index into a slab that names no object. */
+#define NO_OBJECT	((u16)-1)
+
+/**
+ * struct cache_node - a cache on one node
+ * @barn: sheaves that are in no slot (under barn.lock)
+ * @list_lock: covers all below but the counters, and the slabs as struct page
+ *	says
+ * @partial: by bucket, the first slab's pfn or NO_PFN
+ * @empty: likewise of slabs with no object out
+ * @nr_empty: length of @empty
+ * @nr_slabs: slabs of this cache on this node, whatever their state
+ * @nr_free: objects on the shared freelists of all slabs, plus the fresh ones
+ *	of slabs that are not active
+ * @fill: objects that the next refill asks for; doubles up to a sheaf, so that
+ *	a cache used once does not take a slab's worth
+ * @alloc_slow: allocations that took the slow path
+ * @free_slow: frees that did
+ * @refills: sheaves filled from slabs
+ * @flushes: sheaves emptied into slabs
+ */
+struct cache_node {
+	struct barn barn;
+	struct lock list_lock __aligned(64);
+	u32 partial[NR_BUCKETS];
+	u32 empty;
+	u32 nr_empty;
+	u32 nr_slabs;
+	u64 nr_free;
+	u32 fill;
+	u64 alloc_slow __aligned(64);
+	u64 free_slow;
+	u64 refills;
+	u64 flushes;
+} __aligned(64);
+
+/**
+ * struct rn_cache - objects of one size
+ * @row: its row on node 0; on node n, row + (n << row_node_shift)
+ * @fast_row: @row, or 0 where there is no rseq
+ * @order: of a slab
+ * @objects: in a slab
+ * @sheaf_capacity: objects in a sheaf
+ * @size: bytes from one object to the next
+ * @reciprocal: 2^40 / @size, rounded up (slab_index())
+ * @free_offset: where a free object keeps its link
+ * @object_size: bytes the user asked for
+ * @usable: bytes the user may write, at least @object_size
+ * @align: of each object
+ * @gfp: added to the flags of page allocations
+ * @flags: RN_NOMERGE and the like
+ * @refcount: users of it; more than one where caches were merged
+ * @ctor: constructor or NULL
+ * @useroffset: see rn_check_object()
+ * @usersize: likewise
+ * @name: as shown in slabinfo
+ * @next: in the list of all caches (under slab_mutex)
+ * @node: by node number; NULL until the cache was used there
+ */
+struct rn_cache {
+	u16 row;
+	u16 fast_row;
+	u8 order;
+	u16 objects;
+	u16 sheaf_capacity;
+	u32 size;
+	u32 free_offset;
+	u64 reciprocal;
+	u32 object_size;
+	u32 usable;
+	u32 align;
+	rn_gfp_t gfp;
+	unsigned int flags;
+	unsigned int refcount;
+	void (*ctor)(void *object);
+	size_t useroffset, usersize;
+	char name[64];
+	struct rn_cache *next;
+	struct cache_node **node;
+};
+
+/* --- slab_common.c --- */
+
+extern struct lock slab_mutex;
+extern struct rn_cache *slab_caches;	/* the list; oldest first */
+extern struct rn_cache **cache_of_row;	/* by row on node 0 */
+
+int slab_init(void);
+/* Under slab_mutex, and neither merged nor counted: the library's own. */
+struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args,
+			   size_t usable);
+struct cache_node *cache_node_get(struct rn_cache *c, int node);
+
+static inline unsigned int row_on(const struct rn_cache *c, int node)
+{
+	return c->row + ((unsigned int)node << row_node_shift);
+}
+
+/* @row of the row map, not 0. */
+static inline struct rn_cache *row_to_cache(unsigned int row)
+{
+	return cache_of_row[row & ((1U << row_node_shift) - 1)];
+}
+
+static inline int row_to_node(unsigned int row)
+{
+	return row >> row_node_shift;
+}
+
+static inline struct cache_node *row_to_cache_node(unsigned int row)
+{
+	return smp_load_acquire(&row_to_cache(row)->node[row_to_node(row)]);
+}
+
+/* --- slab.c: slabs of a cache_node, their freelists and lists --- */
+
+extern u64 slab_secret;		/* in every freelist link */
+
+/* Head page of the slab that @p lies in; its row is not 0. */
+static inline struct page *ptr_to_slab(const struct rn_cache *c, const void *p)
+{
+	return pfn_to_page(ALIGN_DOWN(ptr_to_pfn(p), 1U << c->order));
+}
+
+static inline char *slab_address(const struct page *slab)
+{
+	return pfn_to_ptr(page_to_pfn(slab));
+}
+
+/* Exact: offset < 2^18 and size <= 2^15, so the error stays below 2^-7. */
+static inline unsigned int slab_index(const struct rn_cache *c, size_t offset)
+{
+	return offset * c->reciprocal >> 40;
+}
+
+static inline void *slab_object(const struct rn_cache *c,
+				const struct page *slab, unsigned int index)
+{
+	return slab_address(slab) + (size_t)index * c->size;
+}
+
+/* The object that starts at @p; NO_OBJECT if none does, or was ever out. */
+unsigned int slab_find(const struct rn_cache *c, const struct page *slab,
+		       const void *p);
+
+/* --- Owner's side: the slab is SLAB_ACTIVE and in the caller's hands --- */
+
+/* A slab with objects for the owner, or NULL; *@node where it had to lie. */
+struct page *slab_get(struct rn_cache *c, int *node, rn_gfp_t flags);
+/* Moves objects into @s, until it has @want or the slab has no more. */
+void slab_fill(struct rn_cache *c, struct page *slab, struct sheaf *s,
+	       unsigned int want);
+/* Takes what was freed meanwhile; false: nothing, the slab is now full. */
+bool slab_reload(struct cache_node *n, struct page *slab);
+/* Back onto its node's lists. */
+void slab_put(struct rn_cache *c, struct page *slab);
+
+/* --- Everyone's side --- */
+
+/* Frees objects into their slabs. All must lie on the node of @n. */
+void slab_free_objects(struct rn_cache *c, struct cache_node *n,
+		       void *const *objects, unsigned int nr);
+/* Gives empty slabs back to the pages, but @keep of them. Returns how many. */
+unsigned int slab_trim(struct rn_cache *c, struct cache_node *n,
+		       unsigned int keep);
+
+/* --- slub.c: the slow paths --- */
+
+void *slab_alloc_slow(struct rn_cache *c, rn_gfp_t flags, int node);
+void slab_free_slow(unsigned int row, const void *object);
+/* Everything in slots and barns goes into slabs, empty slabs to the pages. */
+void cache_flush(struct rn_cache *c);
+void slabs_shrink(void);
+
+/**
+ * struct cache_usage - figures of a cache over all nodes
+ * @objects: in all slabs
+ * @active: of those, in users' hands
+ * @slabs: number of slabs
+ * @allocs: allocations by fast and slow path together
+ */
+struct cache_usage {
+	u64 objects, active, slabs;
+	u64 fast_allocs, fast_frees, slow_allocs, slow_frees;
+	u64 refills, flushes;
+};
+
+void cache_usage(struct rn_cache *c, struct cache_usage *u);
+
+/* --- kmalloc.c --- */
+
+int kmalloc_init(void);
+
+#pragma GCC visibility pop
+
+#endif /* MM_SLAB_H */

@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Caches: making them, merging those of one shape, and their end.
+ *
+ * slab_mutex covers the list of caches and the table of rows. A cache and its
+ * cache_nodes are never unmapped: a destroyed cache waits for the next one, so
+ * that whoever still reads its figures reads memory.
+ */
+#include "slab.h"
+
+#include <rn/pages.h>
+#include <string.h>
+#include <sys/random.h>
+
+struct lock slab_mutex;
+struct rn_cache *slab_caches;
+struct rn_cache **cache_of_row;
+
+static struct rn_cache **list_end = &slab_caches;
+static struct rn_cache *spare_caches;	/* destroyed ones, by ->next */
+static unsigned int rows_used = 1;	/* row 0 is nobody's, always empty */
+
+#define CACHE_ALIGN	64
+#define MAX_SLAB_ORDER	3
+#define MAX_BIG_ORDER	6
+
+int slab_init(void)
+{
+	cache_of_row = meta_reserve(sizeof(*cache_of_row) << row_node_shift, 0);
+	if (getrandom(&slab_secret, sizeof(slab_secret), GRND_NONBLOCK) < 0)
+		slab_secret = (u64)&slab_secret * 0x9e3779b97f4a7c15;
+	return cache_of_row ? 0 : -ENOMEM;
+}
+
+/* --- the shape of a cache --- */
+
+static bool wastes_at_most(size_t size, unsigned int order, size_t fraction)
+{
+	size_t bytes = PAGE_BYTES << order;
+
+	return bytes % size <= bytes / fraction;
+}
+
+/*
+ * The smallest order that wastes at most a 16th of the slab, or an 8th, a
+ * quarter, half, as calculate_order() of SLUB does; here from as many objects
+ * as fill a sheaf, so that a refill seldom needs two slabs. Above 4 KiB four
+ * objects have to do, in slabs of up to 256 KiB.
+ */
+static unsigned int choose_order(size_t size, unsigned int sheaf_capacity)
+{
+	unsigned int top = size > PAGE_BYTES ? MAX_BIG_ORDER : MAX_SLAB_ORDER;
+	size_t objects = size > PAGE_BYTES ? 4 : sheaf_capacity;
+	unsigned int low = order_base_2(DIV_ROUND_UP(objects * size,
+						     PAGE_BYTES));
+
+	low = min(low, top);
+	for (size_t fraction = 16; fraction > 1; fraction /= 2)
+		for (unsigned int order = low; order <= top; order++)
+			if (wastes_at_most(size, order, fraction))
+				return order;
+	return top;
+}
+
+static void set_shape(struct rn_cache *c, const struct rn_cache_args *args)
+{
+	size_t align = max(args->align, sizeof(void *));
+	size_t size = ALIGN(max(args->size, sizeof(void *)), sizeof(void *));
+
+	if (args->flags & RN_HWCACHE_ALIGN) {
+		size_t line = CACHE_ALIGN;
+
+		/* Small ones may share a line, but none lies across two. */
+		while (args->size <= line / 2)
+			line /= 2;
+		align = max(align, line);
+	}
+	/* A constructed object keeps its contents: the link goes behind. */
+	c->free_offset = args->ctor ? size : 0;
+	size = ALIGN(size + (args->ctor ? sizeof(void *) : 0), align);
+	c->size = size;
+	c->reciprocal = DIV_ROUND_UP(1UL << 40, size);
+	c->object_size = args->size;
+	c->usable = args->ctor ? args->size : size;
+	c->align = align;
+	c->sheaf_capacity = sheaf_capacity(size);
+	c->order = choose_order(size, c->sheaf_capacity);
+	c->objects = (PAGE_BYTES << c->order) / size;
+	c->gfp = args->flags & RN_CACHE_HUGETLB ? RN_HUGETLB : 0;
+	c->flags = args->flags;
+	c->ctor = args->ctor;
+	c->useroffset = args->useroffset;
+	c->usersize = args->useroffset || args->usersize ? args->usersize
+							 : c->usable;
+}
+
+static bool args_ok(const char *name, const struct rn_cache_args *args)
+{
+	const unsigned int known = RN_NOMERGE | RN_HWCACHE_ALIGN |
+				   RN_CACHE_HUGETLB | RN_PANIC;
+	size_t end;
+
+	return name && *name && args && args->sz == sizeof(*args) &&
+	       args->size && args->size <= KMALLOC_MAX &&
+	       (!args->align || (is_power_of_2(args->align) &&
+				 args->align <= PAGE_BYTES)) &&
+	       !(args->flags & ~known) &&
+	       !__builtin_add_overflow(args->useroffset, args->usersize,
+				       &end) &&
+	       end <= args->size;
+}
+
+/* --- making one --- */
+
+/* One word for slabinfo: "struct node" is "node", other blanks become '_'. */
+static void set_name(struct rn_cache *c, const char *name)
+{
+	static const char *const tags[] = { "struct ", "union ", "class " };
+	size_t n;
+
+	for (size_t i = 0; i < ARRAY_SIZE(tags); i++)
+		if (!strncmp(name, tags[i], strlen(tags[i])))
+			name += strlen(tags[i]);
+	n = min(strlen(name), sizeof(c->name) - 1);
+	for (size_t i = 0; i < n; i++)
+		c->name[i] = (unsigned char)name[i] <= ' ' ? '_' : name[i];
+}
+
+static struct rn_cache *take_spare(void)
+{
+	struct rn_cache *c = spare_caches, old;
+
+	if (!c)
+		return NULL;
+	spare_caches = c->next;
+	old = *c;
+	*c = (struct rn_cache){ .row = old.row, .node = old.node };
+	return c;
+}
+
+/* A cache with a row, and nothing else. */
+static struct rn_cache *cache_struct(void)
+{
+	struct rn_cache *c = take_spare();
+
+	if (c)
+		return c;
+	if (rows_used >= 1U << row_node_shift)
+		return NULL;
+	c = meta_alloc(sizeof(*c));
+	if (!c)
+		return NULL;
+	c->node = meta_alloc(nr_node_ids() * sizeof(*c->node));
+	if (!c->node || meta_open(&cache_of_row[rows_used],
+				  sizeof(*cache_of_row)))
+		return NULL;
+	c->row = rows_used++;
+	cache_of_row[c->row] = c;
+	return c;
+}
+
+struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args,
+			   size_t usable)
+{
+	struct rn_cache *c = cache_struct();
+
+	if (!c)
+		return NULL;
+	set_shape(c, args);
+	c->usable = max(c->usable, (u32)usable);
+	c->refcount = 1;
+	set_name(c, name);
+	c->fast_row = percpu_has_rseq() ? c->row : 0;
+	/* Pairs with the loads of those who list caches without the lock. */
+	smp_store_release(list_end, c);
+	list_end = &c->next;
+	return c;
+}
+
+static void cache_node_reset(struct cache_node *n)
+{
+	memset(n, 0, sizeof(*n));
+	for (int i = 0; i < NR_BUCKETS; i++)
+		n->partial[i] = NO_PFN;
+	n->empty = NO_PFN;
+	n->fill = 8;
+}
+
+struct cache_node *cache_node_get(struct rn_cache *c, int node)
+{
+	struct cache_node *n = smp_load_acquire(&c->node[node]), *new;
+
+	if (likely(n))
+		return n;
+	new = meta_alloc(sizeof(*new));
+	if (!new)
+		return NULL;
+	cache_node_reset(new);
+	/* Whoever was first; the loser's few bytes wait for nobody. */
+	if (__atomic_compare_exchange_n(&c->node[node], &n, new, false,
+					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return new;
+	return n;
+}
+
+static struct rn_cache *find_mergeable(const struct rn_cache_args *args)
+{
+	struct rn_cache shape, *c;
+
+	if ((args->flags & RN_NOMERGE) || args->ctor || args->useroffset ||
+	    args->usersize)
+		return NULL;
+	set_shape(&shape, args);
+	for (c = slab_caches; c; c = c->next)
+		if (c->size == shape.size && c->size % shape.align == 0 &&
+		    c->gfp == shape.gfp && !c->ctor &&
+		    c->usersize == c->usable && !(c->flags & RN_NOMERGE))
+			return c;
+	return NULL;
+}
+
+/**
+ * rn_cache_create() - make a cache of objects of one size
+ * @name: shown in slabinfo; the first 63 bytes are copied
+ * @args: its shape, see struct rn_cache_args
+ *
+ * Caches of the same shape share their slabs, and the name of the first one,
+ * unless RN_NOMERGE is set or they have a constructor or a user region.
+ *
+ * Context: takes slab_mutex; may map memory.
+ * Return: the cache, or NULL with errno: EINVAL for a bad name, size,
+ * alignment, flag or user region, ENOMEM.
+ */
+RN_API struct rn_cache *rn_cache_create(const char *name,
+					const struct rn_cache_args *args)
+{
+	struct rn_cache *c;
+	unsigned int ticket;
+
+	if (!args_ok(name, args)) {
+		if (args && args->flags & RN_PANIC)
+			bug("rn_cache_create(%s): invalid argument",
+			    name ? name : "NULL");
+		errno = EINVAL;
+		return NULL;
+	}
+	mm_init();
+	if (mm_init_error()) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	ticket = gate_enter();
+	lock(&slab_mutex);
+	c = find_mergeable(args);
+	if (c) {
+		c->refcount++;
+		c->object_size = max(c->object_size, (u32)args->size);
+	} else {
+		c = cache_new(name, args, 0);
+	}
+	unlock(&slab_mutex);
+	gate_exit(ticket);
+	if (!c) {
+		if (args->flags & RN_PANIC)
+			bug("rn_cache_create(%s): out of memory", name);
+		errno = ENOMEM;
+	}
+	return c;
+}
+
+/**
+ * rn_cache_of_type() - what RN_CACHE() calls the first time
+ * @where: where the cache is remembered
+ * @name: the type, as written
+ * @size: its size in bytes
+ * @align: its alignment in bytes
+ *
+ * Context: as rn_cache_create(). Threads may race here.
+ * Return: the cache, or NULL with errno as rn_cache_create().
+ */
+RN_API struct rn_cache *rn_cache_of_type(struct rn_cache **where,
+					 const char *name, size_t size,
+					 size_t align)
+{
+	struct rn_cache_args args = {
+		.sz = sizeof(args), .size = size, .align = align,
+	};
+	struct rn_cache *c = rn_cache_create(name, &args), *other = NULL;
+
+	if (!c)
+		return NULL;
+	if (__atomic_compare_exchange_n(where, &other, c, false,
+					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+		return c;
+	rn_cache_destroy(c);
+	return other;
+}
+
+/* --- its end --- */
+
+static void unlink_cache(struct rn_cache *c)
+{
+	struct rn_cache **p = &slab_caches;
+
+	while (*p != c)
+		p = &(*p)->next;
+	*p = c->next;
+	if (list_end == &c->next)
+		list_end = p;
+	for (int node = 0; node < nr_node_ids(); node++)
+		if (c->node[node])
+			cache_node_reset(c->node[node]);
+	c->next = spare_caches;
+	spare_caches = c;
+}
+
+/* The last user is gone: 0, or -EBUSY with objects still out. */
+static int destroy_last(struct rn_cache *c)
+{
+	struct cache_usage u;
+
+	cache_flush(c);
+	cache_usage(c, &u);
+	if (u.active) {
+		report("rn_cache_destroy(%s): %lu of %lu objects are still "
+		       "allocated", c->name, (unsigned long)u.active,
+		       (unsigned long)u.objects);
+		return -EBUSY;
+	}
+	unlink_cache(c);
+	return 0;
+}
+
+/**
+ * rn_cache_destroy() - give up a cache
+ * @cache: from rn_cache_create(), or NULL
+ *
+ * Its memory goes back with its last user. No object may be in use; if some
+ * are, a line on stderr says how many, and the cache stays as it was.
+ *
+ * Context: takes slab_mutex, fences other CPUs.
+ * Return: 0, or -EBUSY.
+ */
+RN_API int rn_cache_destroy(struct rn_cache *cache)
+{
+	unsigned int ticket;
+	int ret = 0;
+
+	if (!cache)
+		return 0;
+	ticket = gate_enter();
+	lock(&slab_mutex);
+	if (cache->refcount > 1)
+		cache->refcount--;
+	else
+		ret = destroy_last(cache);
+	unlock(&slab_mutex);
+	gate_exit(ticket);
+	return ret;
+}
+
+/**
+ * rn_cache_shrink() - give back the memory that a cache does not use
+ * @cache: from rn_cache_create()
+ *
+ * Empties what is cached on every CPU into the slabs, and gives empty slabs to
+ * the page allocator.
+ *
+ * Context: takes slab_mutex, fences other CPUs; others allocate on.
+ * Return: 0.
+ */
+RN_API int rn_cache_shrink(struct rn_cache *cache)
+{
+	unsigned int ticket = gate_enter();
+
+	lock(&slab_mutex);
+	cache_flush(cache);
+	unlock(&slab_mutex);
+	gate_exit(ticket);
+	return 0;
+}
+
+/**
+ * rn_shrink_all() - give all unused memory back to the system
+ *
+ * Every cache is shrunk, then idle pageblocks are unmapped; reserved ones
+ * (rn_reserve()) stay.
+ *
+ * Context: takes slab_mutex, fences other CPUs; others allocate on.
+ * Return: bytes given back.
+ */
+RN_API size_t rn_shrink_all(void)
+{
+	unsigned int ticket;
+	size_t bytes;
+
+	mm_init();
+	if (mm_init_error())
+		return 0;
+	ticket = gate_enter();
+	lock(&slab_mutex);
+	for (struct rn_cache *c = slab_caches; c; c = c->next)
+		cache_flush(c);
+	unlock(&slab_mutex);
+	bytes = pages_shrink();
+	gate_exit(ticket);
+	return bytes;
+}
+
+/**
+ * rn_cache_size() - usable bytes of an object of a cache
+ * @cache: from rn_cache_create()
+ *
+ * Context: any.
+ * Return: bytes, at least the size that the cache was made with.
+ */
+RN_API size_t rn_cache_size(const struct rn_cache *cache)
+{
+	return cache->usable;
+}
+
+/**
+ * rn_cache_name() - the name of a cache, as in slabinfo
+ * @cache: from rn_cache_create()
+ *
+ * Context: any.
+ * Return: the name; of a merged cache, that of the first one.
+ */
+RN_API const char *rn_cache_name(const struct rn_cache *cache)
+{
+	return cache->name;
+}

@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The slow paths, between a CPU's slot, the barn and the slabs of a node.
+ *
+ * An allocation finds its slot's main sheaf empty:
+ *   spare has objects?            swap main and spare
+ *   the barn has a full sheaf?    it becomes main, main becomes spare, the
+ *                                 spare (empty) goes to the barn
+ *   otherwise                     an empty sheaf is filled from the active
+ *                                 slab, from partial slabs, from a new slab
+ * A free finds main full: the same with full and empty exchanged; what the
+ * barn does not keep is emptied into the slabs.
+ *
+ * Every step may find the slot changed, since the thread may have migrated or
+ * another one run; then it looks again. What a slow path has in its hands is
+ * nobody else's. It takes one object for itself before it offers a sheaf, so
+ * it ends whatever others do. All of it is inside the fork gate.
+ */
+#include "slab.h"
+
+#include <rn/pages.h>
+#include <string.h>
+#include <time.h>
+
+/*
+ * Sheaves with objects that a barn keeps: some for a balance that swings, and
+ * a 32nd of the objects on the node for a large heap that does.
+ */
+static unsigned int max_full(const struct rn_cache *c,
+			     const struct cache_node *n)
+{
+	u64 objects = (u64)READ_ONCE(n->nr_slabs) * c->objects;
+
+	return 16 + objects / 32 / c->sheaf_capacity;
+}
+
+static void flush(struct rn_cache *c, struct cache_node *n, struct sheaf *s)
+{
+	slab_free_objects(c, n, s->objects, sheaf_count(s));
+	WRITE_ONCE(s->word, s->word - sheaf_count(s));
+	stat_inc(&n->flushes);
+}
+
+/* Hands a sheaf over to the barn, or its objects to the slabs. */
+static void give_back(struct rn_cache *c, struct cache_node *n,
+		      struct sheaf *s)
+{
+	if (barn_put(&n->barn, s, max_full(c, n)))
+		return;
+	flush(c, n, s);
+	barn_put(&n->barn, s, 0);
+}
+
+static struct sheaf *get_empty(struct rn_cache *c, struct cache_node *n)
+{
+	struct sheaf *s = barn_get_empty(&n->barn);
+
+	return s ? s : sheaf_alloc(c->sheaf_capacity);
+}
+
+/* The active slab of this CPU, now the caller's; or NULL. */
+static struct page *detach_active(unsigned int row)
+{
+	struct slot_view v;
+
+	do {
+		percpu_view(row, &v);
+		if (v.main == SLOT_CLOSED || !v.active)
+			return NULL;
+	} while (!percpu_set_active(row, &v, NULL));
+	return v.active;
+}
+
+/* @slab becomes the active one of this CPU, if it has none. */
+static void attach_active(struct rn_cache *c, unsigned int row,
+			  struct page *slab)
+{
+	struct slot_view v;
+
+	percpu_view(row, &v);
+	if (v.active || percpu_open(row, v.index) ||
+	    !percpu_set_active(row, &v, slab))
+		slab_put(c, slab);
+}
+
+/*
+ * Fills @s up to @want objects. *@node changes when memory had to come from
+ * another node; then the slab waits there, and @s has what it had.
+ */
+static void refill(struct rn_cache *c, struct cache_node *n, struct sheaf *s,
+		   unsigned int want, int *node, rn_gfp_t flags)
+{
+	unsigned int row = row_on(c, *node);
+	struct page *slab = detach_active(row);
+	int from = *node;
+
+	for (;;) {
+		if (slab)
+			slab_fill(c, slab, s, want);
+		if (sheaf_count(s) >= want)
+			break;
+		if (slab && slab_reload(n, slab))
+			continue;
+		/* One object is enough to go on; do not bring up more. */
+		if (sheaf_count(s))
+			flags |= RN_NOWAIT | RN_THISNODE;
+		slab = slab_get(c, &from, flags);
+		if (!slab)
+			return;
+		if (from != *node) {
+			slab_put(c, slab);
+			if (!sheaf_count(s))
+				*node = from;
+			return;
+		}
+	}
+	attach_active(c, row, slab);
+}
+
+/* The adaptive size of a refill, doubled each time up to a whole sheaf. */
+static unsigned int refill_size(struct rn_cache *c, struct cache_node *n)
+{
+	unsigned int want = READ_ONCE(n->fill);
+
+	if (want < c->sheaf_capacity)
+		WRITE_ONCE(n->fill, min(2 * want, (unsigned int)
+					c->sheaf_capacity));
+	return want;
+}
+
+/* A sheaf with objects that lie on *@node; or NULL, and perhaps another one. */
+static struct sheaf *get_full(struct rn_cache *c, struct cache_node *n,
+			      int *node, rn_gfp_t flags)
+{
+	struct sheaf *s = barn_get_full(&n->barn);
+
+	if (s)
+		return s;
+	s = get_empty(c, n);
+	if (!s)
+		return NULL;
+	refill(c, n, s, refill_size(c, n), node, flags);
+	stat_inc(&n->refills);
+	if (sheaf_count(s))
+		return s;
+	barn_put(&n->barn, s, 0);
+	return NULL;
+}
+
+/*
+ * Makes @s the main sheaf of this CPU; main becomes the spare, and the spare
+ * goes to the barn. Or @s does, when the slot is closed or changed underneath.
+ */
+static void install(struct rn_cache *c, struct cache_node *n,
+		    unsigned int row, struct sheaf *s)
+{
+	struct sheaf *out = s;
+	struct slot_view v;
+
+	percpu_view(row, &v);
+	if (v.main == SLOT_CLOSED || percpu_open(row, v.index)) {
+		give_back(c, n, s);
+		return;
+	}
+	s->next = sheaf_count(s);
+	if (!v.m) {
+		if (percpu_set_main(row, &v, s))
+			return;
+	} else if (percpu_set_spare(row, &v, s)) {
+		out = v.s;
+		v.s = s;
+		percpu_swap(row, &v);
+	}
+	if (out)
+		give_back(c, n, out);
+}
+
+/* From the slot, the barn or the slabs of *@node; NULL as get_full(). */
+static void *alloc_on(struct rn_cache *c, int *node, rn_gfp_t flags)
+{
+	struct cache_node *n = cache_node_get(c, *node);
+	unsigned int row = row_on(c, *node);
+	struct slot_view v;
+	struct sheaf *s;
+	void *object;
+
+	if (!n)
+		return NULL;
+	for (;;) {
+		object = percpu_pop(row);
+		if (object)
+			return object;
+		percpu_view(row, &v);
+		if (!v.s || !sheaf_count(v.s) || !percpu_swap(row, &v))
+			break;
+	}
+	s = get_full(c, n, node, flags);
+	if (!s)
+		return NULL;
+	object = sheaf_take(s);
+	install(c, n, row, s);
+	stat_inc(&n->alloc_slow);
+	return object;
+}
+
+static void *alloc_any(struct rn_cache *c, rn_gfp_t flags, int node)
+{
+	int wanted = node;
+	void *object;
+
+	/* A few rounds: a slab that was brought up elsewhere may be snatched. */
+	for (int round = 0; round < 4; round++) {
+		int before = node;
+
+		object = alloc_on(c, &node, flags);
+		if (object)
+			return object;
+		if (node == before)
+			break;
+	}
+	if (flags & RN_THISNODE)
+		return NULL;
+	/* Nothing can be brought up: what other nodes still hold. */
+	for (unsigned int i = 0; (node = node_fallback(wanted, i)) >= 0; i++) {
+		object = alloc_on(c, &node, flags | RN_NOWAIT | RN_THISNODE);
+		if (object)
+			return object;
+	}
+	return NULL;
+}
+
+/* 1 ms, doubling up to 100 ms. */
+static void back_off(unsigned int round)
+{
+	long ms = min(1L << min(round, 7U), 100L);
+	struct timespec t = { .tv_nsec = ms * 1000000 };
+
+	nanosleep(&t, NULL);
+}
+
+noinline void *slab_alloc_slow(struct rn_cache *c, rn_gfp_t flags, int node)
+{
+	void *object = NULL;
+	unsigned int ticket;
+
+	for (unsigned int round = 0; !object; round++) {
+		ticket = gate_enter();
+		object = alloc_any(c, flags, node == RN_NO_NODE ?
+				   numa_local_node() : node);
+		gate_exit(ticket);
+		if (likely(object) || !(flags & RN_NOFAIL))
+			break;
+		rn_shrink_all();
+		back_off(round);
+	}
+	if (!object)
+		errno = ENOMEM;
+	else if (flags & RN_ZERO)
+		memset(object, 0, c->usable);
+	return object;
+}
+
+/* --- free --- */
+
+static void free_on(struct rn_cache *c, struct cache_node *n,
+		    unsigned int row, const void *object)
+{
+	struct slot_view v;
+	struct sheaf *s;
+
+	for (;;) {
+		if (percpu_push(row, object))
+			return;
+		percpu_view(row, &v);
+		if (!v.s || sheaf_count(v.s) >= v.s->capacity ||
+		    !percpu_swap(row, &v))
+			break;
+	}
+	stat_inc(&n->free_slow);
+	s = get_empty(c, n);
+	if (s) {
+		sheaf_add(s, object);
+		install(c, n, row, s);
+	} else {
+		/* No memory even for a sheaf: straight into the slab. */
+		slab_free_objects(c, n, (void *const *)&object, 1);
+	}
+}
+
+noinline void slab_free_slow(unsigned int row, const void *object)
+{
+	struct rn_cache *c = row_to_cache(row);
+	int saved = errno;
+	unsigned int ticket = gate_enter();
+
+	free_on(c, row_to_cache_node(row), row, object);
+	gate_exit(ticket);
+	errno = saved;
+}
+
+/* --- everything out of slots and barns --- */
+
+struct flush_to {
+	struct rn_cache *c;
+	struct cache_node *n;
+};
+
+static void take_slot(void *arg, struct sheaf *s[2], struct page *active)
+{
+	struct flush_to *to = arg;
+
+	for (int i = 0; i < 2; i++) {
+		/* Refused when it has objects, but counted. */
+		if (!s[i] || barn_put(&to->n->barn, s[i], 0))
+			continue;
+		flush(to->c, to->n, s[i]);
+		barn_put(&to->n->barn, s[i], 0);
+	}
+	if (active)
+		slab_put(to->c, active);
+}
+
+static void flush_barn(struct rn_cache *c, struct cache_node *n)
+{
+	struct sheaf *s;
+
+	while ((s = barn_get_full(&n->barn))) {
+		flush(c, n, s);
+		barn_put(&n->barn, s, 0);
+	}
+	while ((s = barn_get_empty(&n->barn)))
+		sheaf_free(s);
+}
+
+void cache_flush(struct rn_cache *c)
+{
+	for (int node = 0; node < nr_node_ids(); node++) {
+		struct flush_to to = { c, smp_load_acquire(&c->node[node]) };
+
+		if (!to.n)
+			continue;
+		percpu_drain(row_on(c, node), take_slot, &to);
+		flush_barn(c, to.n);
+		slab_trim(c, to.n, 0);
+	}
+}
+
+/* --- figures --- */
+
+struct slot_sum {
+	struct rn_cache *c;
+	u64 objects;		/* held, in sheaves and private to active slabs */
+	u64 allocs, frees;
+};
+
+static void look_at_sheaf(struct slot_sum *sum, const struct sheaf *s)
+{
+	u64 operations, n;
+
+	if (!s)
+		return;
+	operations = sheaf_operations(s);
+	n = sheaf_count(s);
+	sum->objects += n;
+	sum->frees += (operations + n - s->next) / 2;
+	sum->allocs += (operations + s->next - n) / 2;
+}
+
+static void look_at_slot(void *arg, const struct slot *slot)
+{
+	const struct page *active = READ_ONCE(slot->active);
+	struct slot_sum *sum = arg;
+
+	look_at_sheaf(sum, READ_ONCE(slot->sheaf[0]));
+	look_at_sheaf(sum, READ_ONCE(slot->sheaf[1]));
+	if (active)
+		sum->objects += READ_ONCE(active->nr_private) +
+				sum->c->objects - READ_ONCE(active->fresh);
+}
+
+static void usage_on(struct rn_cache *c, int node, struct cache_node *n,
+		     struct cache_usage *u)
+{
+	struct slot_sum sum = { .c = c };
+	u64 objects, free, slabs;
+
+	percpu_for_each(row_on(c, node), look_at_slot, &sum);
+	free = sum.objects + READ_ONCE(n->barn.objects) + READ_ONCE(n->nr_free);
+	slabs = READ_ONCE(n->nr_slabs);
+	objects = slabs * c->objects;
+	u->fast_allocs += sum.allocs + READ_ONCE(n->barn.allocs);
+	u->fast_frees += sum.frees + READ_ONCE(n->barn.frees);
+	u->slabs += slabs;
+	u->objects += objects;
+	/* While others run, the parts are from different moments. */
+	u->active += objects > free ? objects - free : 0;
+	u->slow_allocs += READ_ONCE(n->alloc_slow);
+	u->slow_frees += READ_ONCE(n->free_slow);
+	u->refills += READ_ONCE(n->refills);
+	u->flushes += READ_ONCE(n->flushes);
+}
+
+void cache_usage(struct rn_cache *c, struct cache_usage *u)
+{
+	memset(u, 0, sizeof(*u));
+	for (int node = 0; node < nr_node_ids(); node++) {
+		struct cache_node *n = smp_load_acquire(&c->node[node]);
+
+		if (n)
+			usage_on(c, node, n, u);
+	}
+}

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The rest of the API, built on rn_alloc() and rn_free(): arrays, copies,
+ * resizing, and questions about an object.
+ */
+#include "slab.h"
+
+#include <string.h>
+
+/* The product, or a size that no request can be met for. */
+static size_t array_size(size_t n, size_t size)
+{
+	size_t bytes;
+
+	return __builtin_mul_overflow(n, size, &bytes) ? SIZE_MAX : bytes;
+}
+
+/**
+ * rn_alloc_array() - allocate an array
+ * @n: number of elements
+ * @size: bytes of each
+ * @flags: as for rn_alloc()
+ *
+ * Context: as rn_alloc().
+ * Return: as rn_alloc(); a product that overflows is ENOMEM.
+ */
+RN_API void *rn_alloc_array(size_t n, size_t size, rn_gfp_t flags)
+{
+	return rn_alloc(array_size(n, size), flags);
+}
+
+/**
+ * rn_calloc() - allocate a zeroed array
+ * @n: number of elements
+ * @size: bytes of each
+ * @flags: as for rn_alloc()
+ *
+ * Context: as rn_alloc().
+ * Return: as rn_alloc_array().
+ */
+RN_API void *rn_calloc(size_t n, size_t size, rn_gfp_t flags)
+{
+	return rn_zalloc(array_size(n, size), flags);
+}
+
+/**
+ * rn_memdup() - copy bytes into memory of their own
+ * @src: what to copy
+ * @len: bytes
+ * @flags: as for rn_alloc()
+ *
+ * Context: as rn_alloc().
+ * Return: as rn_alloc().
+ */
+RN_API void *rn_memdup(const void *src, size_t len, rn_gfp_t flags)
+{
+	void *p = rn_alloc(len, flags);
+
+	return p && len ? memcpy(p, src, len) : p;
+}
+
+static char *dup_string(const char *s, size_t len, rn_gfp_t flags)
+{
+	char *p = rn_alloc(len + 1, flags);
+
+	if (!p)
+		return NULL;
+	memcpy(p, s, len);
+	p[len] = '\0';
+	return p;
+}
+
+/**
+ * rn_strdup() - copy a string
+ * @s: the string, or NULL
+ * @flags: as for rn_alloc()
+ *
+ * Context: as rn_alloc().
+ * Return: as rn_alloc(); NULL (errno untouched) for NULL.
+ */
+RN_API char *rn_strdup(const char *s, rn_gfp_t flags)
+{
+	return s ? dup_string(s, strlen(s), flags) : NULL;
+}
+
+/**
+ * rn_strndup() - copy the start of a string
+ * @s: the string, or NULL
+ * @max: bytes to copy at most, without the end
+ * @flags: as for rn_alloc()
+ *
+ * Context: as rn_alloc().
+ * Return: as rn_strdup().
+ */
+RN_API char *rn_strndup(const char *s, size_t max, rn_gfp_t flags)
+{
+	return s ? dup_string(s, strnlen(s, max), flags) : NULL;
+}
+
+/* --- questions --- */
+
+/* The object that @p points into: its start in *@start. False if none. */
+static bool find_object(const void *p, const char **start, size_t *usable,
+			const struct rn_cache **cache)
+{
+	unsigned int row = mem_has(p) ? mem.row_map[ptr_to_pfn(p)] : 0;
+	const struct page *page = ptr_to_page(p);
+	const struct rn_cache *c;
+	size_t offset;
+
+	if (!page)
+		return false;
+	if (!row) {
+		*start = pfn_to_ptr(ptr_to_pfn(p));
+		*usable = large_size(page);
+		*cache = NULL;
+		return page->type == PAGE_LARGE;
+	}
+	c = row_to_cache(row);
+	page = ptr_to_slab(c, p);
+	offset = (const char *)p - slab_address(page);
+	if (offset >= (size_t)c->objects * c->size)
+		return false;
+	*start = slab_object(c, page, slab_index(c, offset));
+	*usable = c->usable;
+	*cache = c;
+	return true;
+}
+
+/**
+ * rn_size() - the usable size of an object
+ * @p: start of an object of this library, NULL or RN_ZERO_SIZE_PTR
+ *
+ * All of it may be written, whatever size was asked for. Anything else than
+ * the start of an object is reported and the program aborted.
+ *
+ * Context: any; the object must not be freed meanwhile.
+ * Return: bytes; 0 for NULL and RN_ZERO_SIZE_PTR.
+ */
+RN_API size_t rn_size(const void *p)
+{
+	const struct rn_cache *c;
+	const char *start;
+	size_t usable;
+
+	if (!p || p == RN_ZERO_SIZE_PTR)
+		return 0;
+	if (!find_object(p, &start, &usable, &c) || start != p)
+		bug("BUG: rn_size(%p): not an object of this library", p);
+	return usable;
+}
+
+/**
+ * rn_check_object() - does a range of bytes lie within one object?
+ * @p: first byte
+ * @len: number of bytes
+ *
+ * In objects of a cache with a user region (struct rn_cache_args), the range
+ * must lie within that.
+ *
+ * Context: any; the object must not be freed meanwhile.
+ * Return: 0, or -EFAULT.
+ */
+RN_API int rn_check_object(const void *p, size_t len)
+{
+	size_t usable, from = 0, size;
+	const struct rn_cache *c;
+	const char *start;
+
+	if (!find_object(p, &start, &usable, &c))
+		return -EFAULT;
+	size = usable;
+	if (c) {
+		from = c->useroffset;
+		size = c->usersize;
+	}
+	if ((const char *)p < start + from || len > size ||
+	    (size_t)((const char *)p - start - from) > size - len)
+		return -EFAULT;
+	return 0;
+}
+
+/* --- resizing --- */
+
+static void *move(void *p, size_t old, size_t size, rn_gfp_t flags)
+{
+	void *new = rn_alloc(size, flags);
+
+	if (!new)
+		return NULL;
+	memcpy(new, p, min(old, size));
+	rn_free(p);
+	return new;
+}
+
+static void *realloc_large(void *p, size_t size, rn_gfp_t flags)
+{
+	unsigned int ticket = gate_enter();
+	void *new = large_realloc(p, size, flags);
+
+	gate_exit(ticket);
+	return new;
+}
+
+/**
+ * rn_realloc() - change the size of an object
+ * @p: the object; NULL means rn_alloc(), RN_ZERO_SIZE_PTR likewise
+ * @size: bytes wanted; 0 frees and returns RN_ZERO_SIZE_PTR
+ * @flags: as for rn_alloc(). With RN_ZERO given here and at every earlier
+ *	allocation of the object, bytes that are new are zero.
+ *
+ * Stays in place while @size fits and uses more than half; large objects also
+ * grow in place, or move by remapping rather than by a copy.
+ *
+ * Context: as rn_alloc().
+ * Return: the object, perhaps elsewhere; or NULL with errno as rn_alloc(), and
+ * @p is as it was.
+ */
+RN_API void *rn_realloc(void *p, size_t size, rn_gfp_t flags)
+{
+	size_t old = rn_size(p);
+	void *new;
+
+	if (flags & ~RN_GFP_MASK || !old || size > RN_MAX_SIZE)
+		return rn_alloc(size, flags);
+	if (!size) {
+		rn_free(p);
+		return RN_ZERO_SIZE_PTR;
+	}
+	if (size <= old && size > old / 2) {
+		if (flags & RN_ZERO)
+			memset((char *)p + size, 0, old - size);
+		return p;
+	}
+	if (old > KMALLOC_MAX && size > KMALLOC_MAX) {
+		new = realloc_large(p, size, flags);
+		if (new)
+			return new;
+	}
+	return move(p, old, size, flags);
+}
+
+/**
+ * rn_realloc_array() - change the size of an array
+ * @p: as for rn_realloc()
+ * @n: number of elements
+ * @size: bytes of each
+ * @flags: as for rn_realloc()
+ *
+ * Context: as rn_alloc().
+ * Return: as rn_realloc(); a product that overflows is ENOMEM.
+ */
+RN_API void *rn_realloc_array(void *p, size_t n, size_t size, rn_gfp_t flags)
+{
+	return rn_realloc(p, array_size(n, size), flags);
+}

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Figures as text: the writer that needs no heap, and rn_vmstat().
+ */
+#include "slab.h"
+
+#include <rn/vmstat.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+void seq_open(struct seq *s, int fd)
+{
+	s->fd = fd;
+	s->error = 0;
+	s->len = 0;
+}
+
+static void seq_flush(struct seq *s)
+{
+	const char *p = s->buf;
+
+	while (s->len && !s->error) {
+		ssize_t n = write(s->fd, p, s->len);
+
+		if (n < 0 && errno != EINTR)
+			s->error = -errno;
+		if (n > 0) {
+			p += n;
+			s->len -= n;
+		}
+	}
+	s->len = 0;
+}
+
+/* A line is shorter than the buffer. */
+void seq_printf(struct seq *s, const char *fmt, ...)
+{
+	for (int try = 0; try < 2; try++) {
+		size_t room = sizeof(s->buf) - s->len;
+		va_list ap;
+		int n;
+
+		va_start(ap, fmt);
+		n = vsnprintf(s->buf + s->len, room, fmt, ap);
+		va_end(ap);
+		if (n >= 0 && (size_t)n < room) {
+			s->len += n;
+			return;
+		}
+		seq_flush(s);
+	}
+}
+
+int seq_close(struct seq *s)
+{
+	seq_flush(s);
+	return s->error;
+}
+
+static void vmstat_slabs(struct seq *s)
+{
+	struct cache_usage sum = { 0 }, u;
+	u64 bytes, free_bytes;
+	unsigned int caches = 0;
+
+	for (struct rn_cache *c = smp_load_acquire(&slab_caches); c;
+	     c = smp_load_acquire(&c->next)) {
+		cache_usage(c, &u);
+		sum.slabs += u.slabs;
+		sum.fast_allocs += u.fast_allocs;
+		sum.fast_frees += u.fast_frees;
+		sum.slow_allocs += u.slow_allocs;
+		sum.slow_frees += u.slow_frees;
+		sum.refills += u.refills;
+		sum.flushes += u.flushes;
+		caches++;
+	}
+	sheaf_pool_stats(&bytes, &free_bytes);
+	seq_printf(s, "nr_caches %u\n", caches);
+	seq_printf(s, "nr_slabs %lu\n", (unsigned long)sum.slabs);
+	seq_printf(s, "alloc_fastpath %lu\n", (unsigned long)sum.fast_allocs);
+	seq_printf(s, "alloc_slowpath %lu\n", (unsigned long)sum.slow_allocs);
+	seq_printf(s, "free_fastpath %lu\n", (unsigned long)sum.fast_frees);
+	seq_printf(s, "free_slowpath %lu\n", (unsigned long)sum.slow_frees);
+	seq_printf(s, "sheaf_refill %lu\n", (unsigned long)sum.refills);
+	seq_printf(s, "sheaf_flush %lu\n", (unsigned long)sum.flushes);
+	seq_printf(s, "sheaf_kbytes %lu\n", (unsigned long)(bytes >> 10));
+	seq_printf(s, "sheaf_free_kbytes %lu\n",
+		   (unsigned long)(free_bytes >> 10));
+	seq_printf(s, "meta_kbytes %lu\n",
+		   (unsigned long)(meta_bytes() >> 10));
+}
+
+/**
+ * rn_vmstat() - write what the library counts
+ * @fd: file descriptor to write to
+ *
+ * Lines of "name value", as /proc/vmstat; lines that start with '#' are for
+ * people. Counts are exact when nobody allocates, and else a moment old.
+ *
+ * Context: MT-safe; takes locks of the page allocator.
+ * Return: 0, or -errno of write(2); -ENOMEM where the library cannot start.
+ */
+RN_API int rn_vmstat(int fd)
+{
+	unsigned int ticket;
+	struct seq s;
+
+	mm_init();
+	if (mm_init_error())
+		return -ENOMEM;
+	seq_open(&s, fd);
+	ticket = gate_enter();
+	vmstat_percpu(&s);
+	vmstat_slabs(&s);
+	vmstat_pages(&s);
+	gate_exit(ticket);
+	return seq_close(&s);
+}
