@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What compare has measured: a cell for each row and allocator.
+ */
+#ifndef SLABBENCH_COMPARE_H
+#define SLABBENCH_COMPARE_H
+
+#include "slabbench.h"
+
+/**
+ * struct cell - the runs of one row over one allocator
+ * @n: runs that gave a result
+ * @failed: a run failed; there are no more
+ */
+struct cell {
+	unsigned int n;
+	bool failed;
+	double *ns;			/* per operation, by run */
+	double *alloc_ns, *free_ns;	/* the same by phase, 0 without */
+	double *peak_kb;		/* RSS + HugetlbPages */
+	uint64_t checksum;		/* of the first run */
+};
+
+struct table {
+	const struct peer *peers;
+	unsigned int nr_peers;
+	struct row *rows;
+	size_t nr_rows;
+	struct cell *cells;
+	double *figures;		/* what the cells point into */
+};
+
+void table_alloc(struct table *t, unsigned int runs);
+void table_free(struct table *t);
+struct cell *table_cell(const struct table *t, size_t row, unsigned int peer);
+void cell_add(struct cell *cell, const struct result *res);
+unsigned int table_present(const struct table *t);
+bool table_failed(const struct table *t);
+void table_print(const struct table *t, FILE *out);
+
+#endif /* SLABBENCH_COMPARE_H */

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The options that run and compare share: which rows, and how often.
+ */
+#ifndef SLABBENCH_OPTIONS_H
+#define SLABBENCH_OPTIONS_H
+
+#include <argp.h>
+#include "slabbench.h"
+
+struct selection {
+	unsigned int nr_workloads, nr_threads, nr_sizes;
+	unsigned int workloads[MAX_LIST];
+	unsigned int threads[MAX_LIST];
+	size_t sizes[MAX_SIZES];
+	uint64_t iterations;		/* 0: the workload's own */
+	size_t slots, bytes;
+	enum op_mode ops;
+	enum pattern pattern;
+	uint64_t seed;
+	unsigned int warmup, runs;
+	const unsigned int *rnbench_threads;	/* NULL: its own; 0 ends them */
+	unsigned int divide;		/* the default iterations by this */
+	bool pin;
+	bool slots_given, ops_given, alloc_only, pattern_given, bytes_given;
+	const char *json;
+};
+
+#define SELECTION_DEFAULTS {						\
+	.slots = DEFAULT_SLOTS, .bytes = (size_t)3 << 30,		\
+	.seed = DEFAULT_SEED, .warmup = 10, .runs = 1, .divide = 1,	\
+}
+
+/* A child parser; its input is a struct selection. */
+extern const struct argp selection_argp;
+
+struct row *selection_rows(const struct selection *sel, size_t *n);
+
+int split_list(struct argp_state *state, char *list, const char *what,
+	       void (*add)(struct argp_state *, const char *, void *),
+	       void *arg);
+uint64_t parse_number(struct argp_state *state, const char *what,
+		      const char *text, uint64_t least, uint64_t most);
+
+#endif /* SLABBENCH_OPTIONS_H */

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+/*
+ * slabbench run: rows of one or more of the allocators that the process has,
+ * a line for each run.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "options.h"
+
+struct run_args {
+	struct selection sel;
+	unsigned int nr_allocators;
+	enum allocator allocators[MAX_LIST];
+};
+
+static void add_allocator(struct argp_state *state, const char *word, void *arg)
+{
+	struct run_args *args = arg;
+
+	for (unsigned int i = 0; i < NR_ALLOCATORS; i++) {
+		if (strcmp(word, allocator_names[i]))
+			continue;
+		if (args->nr_allocators == MAX_LIST)
+			argp_error(state, "-a: more than %d", MAX_LIST);
+		args->allocators[args->nr_allocators++] = i;
+		return;
+	}
+	argp_error(state, "unknown allocator '%s' (there are: rn, malloc, null; compare has others)",
+		   word);
+}
+
+static error_t parse_run(int key, char *arg, struct argp_state *state)
+{
+	struct run_args *args = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &args->sel;
+		return 0;
+	case 'a':
+		return split_list(state, arg, "-a", add_allocator, args);
+	case ARGP_KEY_ARG:
+		argp_error(state, "'%s': there are only options here", arg);
+		return EINVAL;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static const struct argp_option run_options[] = {
+	{ "allocator", 'a', "LIST", 0,
+	  "rn (default): libslab's own API; malloc: whatever malloc the "
+	  "process has; null: does nothing", 0 },
+	{ 0 }
+};
+
+static const struct argp_child run_children[] = {
+	{ &selection_argp, 0, NULL, 1 },
+	{ 0 }
+};
+
+static const struct argp run_argp = {
+	.options = run_options,
+	.parser = parse_run,
+	.doc = "Run workloads over one allocator, each row and run in a fresh process.",
+	.children = run_children,
+};
+
+static void print_head(FILE *out)
+{
+	print_where(out);
+	fprintf(out, "%-9s %6s %7s %-9s %3s %12s %9s %9s %9s %9s\n",
+		"workload", "size", "threads", "allocator", "run", "ops",
+		"ns/op", "ms", "RSS kB", "huge kB");
+}
+
+static void print_result(FILE *out, const struct row *row, unsigned int run,
+			 const struct result *res)
+{
+	double ops = res->ops ? (double)res->ops : 1;
+	char size[24] = "";
+
+	if (row->size)
+		snprintf(size, sizeof(size), "%zu", row->size);
+	fprintf(out, "%-9s %6s %7u %-9s %3u %12llu %9.2f %9.1f %9llu %9llu",
+		workload_get(row->workload)->name, size, row->threads,
+		allocator_names[row->allocator], run,
+		(unsigned long long)res->ops, res->wall_ns / ops,
+		res->wall_ns / 1e6, (unsigned long long)res->peak_rss_kb,
+		(unsigned long long)res->peak_hugetlb_kb);
+	if (res->phase_ns[0])
+		fprintf(out, "  alloc %.2f free %.2f", res->phase_ns[0] / ops,
+			res->phase_ns[1] / ops);
+	fputc('\n', out);
+}
+
+static int run_once(struct json_out *json, FILE *out, const struct row *row,
+		    unsigned int run)
+{
+	static const char *const linkage[] = { "native", "libc", "native" };
+	const char *preload = getenv("LD_PRELOAD");
+	bool preloaded = row->allocator == ALLOC_MALLOC && preload && *preload;
+	struct result res = { .ops = 0 };
+
+	progress_step("%s %s, %u threads, run %u",
+		      workload_get(row->workload)->name,
+		      allocator_names[row->allocator], row->threads, run);
+	if (spawn_row(row, NULL, &res))
+		return -1;
+	progress_clear();
+	print_result(out, row, run, &res);
+	fflush(out);
+	return json_row(json, row, allocator_names[row->allocator],
+			preloaded ? "preload" : linkage[row->allocator], run,
+			&res);
+}
+
+static int run_all(const struct run_args *args, struct json_out *json,
+		   FILE *out, struct row *rows, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		for (unsigned int a = 0; a < args->nr_allocators; a++)
+			for (unsigned int r = 1; r <= args->sel.runs; r++) {
+				rows[i].allocator = args->allocators[a];
+				if (run_once(json, out, &rows[i], r))
+					return EXIT_FAILED;
+			}
+	return EXIT_OK;
+}
+
+int cmd_run(int argc, char **argv)
+{
+	struct run_args args = { .sel = SELECTION_DEFAULTS };
+	struct json_out json;
+	struct row *rows;
+	FILE *out = stdout;
+	size_t n;
+	int ret;
+
+	argp_parse(&run_argp, argc, argv, 0, NULL, &args);
+	if (!args.nr_allocators)
+		args.allocators[args.nr_allocators++] = ALLOC_RN;
+	if (json_open(&json, args.sel.json))
+		return EXIT_FAILED;
+	if (json.f == stdout)
+		out = stderr;
+	rows = selection_rows(&args.sel, &n);
+	print_head(out);
+	progress_start(n * args.nr_allocators * args.sel.runs);
+	ret = run_all(&args, &json, out, rows, n);
+	progress_end();
+	free(rows);
+	if (json_close(&json))
+		ret = EXIT_FAILED;
+	return ret;
+}

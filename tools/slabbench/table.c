@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The table that compare prints.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "compare.h"
+
+/* Figures of a cell: ns, alloc_ns, free_ns, peak_kb. */
+#define FIGURES	4
+
+void table_alloc(struct table *t, unsigned int runs)
+{
+	size_t n = t->nr_rows * t->nr_peers;
+	double *f;
+
+	t->cells = calloc(n, sizeof(*t->cells));
+	t->figures = f = calloc(n * FIGURES * runs, sizeof(*f));
+	if (!t->cells || !t->figures) {
+		fprintf(stderr, "slabbench: out of memory\n");
+		exit(EXIT_FAILED);
+	}
+	for (size_t i = 0; i < n; i++, f += FIGURES * runs) {
+		t->cells[i].ns = f;
+		t->cells[i].alloc_ns = f + runs;
+		t->cells[i].free_ns = f + 2 * runs;
+		t->cells[i].peak_kb = f + 3 * runs;
+	}
+}
+
+void table_free(struct table *t)
+{
+	free(t->cells);
+	free(t->figures);
+	free(t->rows);
+}
+
+struct cell *table_cell(const struct table *t, size_t row, unsigned int peer)
+{
+	return &t->cells[row * t->nr_peers + peer];
+}
+
+void cell_add(struct cell *cell, const struct result *res)
+{
+	double ops = res->ops ? (double)res->ops : 1;
+	unsigned int i = cell->n++;
+
+	cell->ns[i] = res->wall_ns / ops;
+	cell->alloc_ns[i] = res->phase_ns[0] / ops;
+	cell->free_ns[i] = res->phase_ns[1] / ops;
+	cell->peak_kb[i] = (double)(res->peak_rss_kb + res->peak_hugetlb_kb);
+	cell->checksum = i ? cell->checksum : res->checksum;
+	/* Same seed, same operations: else the figures compare nothing. */
+	if (cell->checksum != res->checksum)
+		cell->failed = true;
+}
+
+unsigned int table_present(const struct table *t)
+{
+	unsigned int n = 0;
+
+	for (unsigned int p = 0; p < t->nr_peers; p++)
+		n += !t->peers[p].missing;
+	return n;
+}
+
+/* Also where two allocators of a row did not do the same operations. */
+bool table_failed(const struct table *t)
+{
+	bool failed = false;
+
+	for (size_t r = 0; r < t->nr_rows; r++) {
+		const struct cell *first = NULL;
+
+		for (unsigned int p = 0; p < t->nr_peers; p++) {
+			const struct cell *c = table_cell(t, r, p);
+
+			failed |= c->failed;
+			if (!c->n)
+				continue;
+			first = first ? first : c;
+			if (c->checksum == first->checksum)
+				continue;
+			fprintf(stderr, "slabbench: %s did other operations than the rest in %s\n",
+				t->peers[p].name,
+				workload_get(t->rows[r].workload)->name);
+			failed = true;
+		}
+	}
+	return failed;
+}
+
+/* A peer is what a user would take instead: not rn, and not null. */
+static bool is_peer(const struct peer *p)
+{
+	return p->allocator == ALLOC_MALLOC;
+}
+
+/* The peer with the least median in a row, or NULL. */
+static const struct cell *best_peer(const struct table *t, size_t row)
+{
+	const struct cell *best = NULL;
+
+	for (unsigned int p = 0; p < t->nr_peers; p++) {
+		const struct cell *c = table_cell(t, row, p);
+
+		if (!is_peer(&t->peers[p]) || !c->n || c->failed)
+			continue;
+		if (!best || median(c->ns, c->n) < median(best->ns, best->n))
+			best = c;
+	}
+	return best;
+}
+
+static const struct cell *null_cell(const struct table *t, size_t row)
+{
+	for (unsigned int p = 0; p < t->nr_peers; p++)
+		if (t->peers[p].allocator == ALLOC_NULL &&
+		    table_cell(t, row, p)->n)
+			return table_cell(t, row, p);
+	return NULL;
+}
+
+static void print_label(const struct row *row, const char *peer, FILE *out)
+{
+	char size[24] = "";
+
+	if (row->size)
+		snprintf(size, sizeof(size), "%zu", row->size);
+	fprintf(out, "%-9s %6s %7u  %-12s", workload_get(row->workload)->name,
+		size, row->threads, peer);
+}
+
+static void print_cell(const struct cell *c, const struct cell *null,
+		       const struct cell *best, FILE *out)
+{
+	double ns = median(c->ns, c->n);
+
+	fprintf(out, " %9.2f %6.1f%%", ns, spread_percent(c->ns, c->n));
+	if (null && null != c)
+		fprintf(out, " %9.2f", ns - median(null->ns, null->n));
+	else
+		fprintf(out, " %9s", "");
+	if (best && null != c)
+		fprintf(out, " %6.2f%c", ns / median(best->ns, best->n),
+			c == best ? '*' : ' ');
+	else
+		fprintf(out, " %6s ", "");
+	fprintf(out, " %10.1f", median(c->peak_kb, c->n) / 1024);
+	if (c->alloc_ns[0] > 0)
+		fprintf(out, "   alloc %.2f free %.2f",
+			median(c->alloc_ns, c->n), median(c->free_ns, c->n));
+	fputc('\n', out);
+}
+
+static void print_row(const struct table *t, size_t r, FILE *out)
+{
+	const struct cell *null = null_cell(t, r), *best = best_peer(t, r);
+
+	for (unsigned int p = 0; p < t->nr_peers; p++) {
+		const struct cell *c = table_cell(t, r, p);
+
+		print_label(&t->rows[r], t->peers[p].name, out);
+		if (t->peers[p].missing)
+			fprintf(out, " %9s\n", "missing");
+		else if (c->failed)
+			fprintf(out, " %9s\n", "failed");
+		else
+			print_cell(c, null, best, out);
+	}
+}
+
+void table_print(const struct table *t, FILE *out)
+{
+	fprintf(out, "# ns/op: median; spread: least to most; net: without what null costs;\n");
+	fprintf(out, "# x best: to the best peer (*) of the row; peak: RSS + HugetlbPages, harness included\n");
+	fprintf(out, "%-9s %6s %7s  %-12s %9s %7s %9s %6s  %10s\n", "workload",
+		"size", "threads", "allocator", "ns/op", "spread", "net",
+		"x best", "peak MiB");
+	for (size_t r = 0; r < t->nr_rows; r++)
+		print_row(t, r, out);
+}

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The measured process: its threads, their warm-up, and the clock.
+ *
+ * A row with one thread runs on the main thread: a program with one thread is
+ * what it imitates, and a malloc may be faster there.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+#include "slabbench.h"
+
+struct shared {
+	pthread_barrier_t barrier;	/* all workers */
+	uint64_t base_kb;		/* written by worker 0, as the next is */
+	uint64_t hugetlb_kb;		/* the most seen */
+};
+
+static void __attribute__((noreturn, format(printf, 1, 2)))
+die(const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "slabbench: %s\n", text);
+	_exit(EXIT_FAILED);
+}
+
+void out_of_memory(size_t size)
+{
+	die("the allocator has no %zu bytes: %s", size, strerror(errno));
+}
+
+uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000000000ULL + t.tv_nsec;
+}
+
+/* The harness's own memory: not from the allocator that is measured. */
+void *map_populated(size_t bytes)
+{
+	void *p;
+
+	if (!bytes)
+		return NULL;
+	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (p == MAP_FAILED)
+		die("cannot map %zu bytes for the harness: %s", bytes,
+		    strerror(errno));
+	return p;
+}
+
+static void wait_for_all(struct worker *w)
+{
+	if (w->row->threads > 1)
+		pthread_barrier_wait(&w->shared->barrier);
+}
+
+static void note_memory(struct shared *s, bool base)
+{
+	struct memory m;
+
+	if (read_memory("/proc/self/status", &m))
+		die("cannot read /proc/self/status: %s", strerror(errno));
+	if (m.hugetlb_kb > s->hugetlb_kb)
+		s->hugetlb_kb = m.hugetlb_kb;
+	if (base)
+		s->base_kb = m.rss_kb + m.hugetlb_kb;
+}
+
+/* Between two phases: all are done with one before any starts the next. */
+void phase_end(struct worker *w)
+{
+	w->end_ns[w->phase] = now_ns();
+	wait_for_all(w);
+	if (!w->index)
+		note_memory(w->shared, false);
+	wait_for_all(w);
+	w->start_ns[++w->phase] = now_ns();
+}
+
+static void pass(struct worker *w, uint64_t iterations, bool checked)
+{
+	const struct workload *wl = workload_get(w->row->workload);
+
+	w->rng = worker_seed(w->row, w->index);
+	w->iterations = iterations;
+	w->checked = checked;
+	w->phase = 0;
+	w->start_ns[0] = now_ns();
+	wl->run[w->row->allocator](w);
+	w->end_ns[w->phase] = now_ns();
+}
+
+/* The n-th CPU that the process may use, in turn. */
+static void pin_to_cpu(unsigned int n)
+{
+	int max = (int)sysconf(_SC_NPROCESSORS_CONF);
+	size_t len = CPU_ALLOC_SIZE(max);
+	cpu_set_t *set = CPU_ALLOC(max);
+	int cpu = -1;
+
+	if (!set || sched_getaffinity(0, len, set))
+		die("cannot read the CPUs allowed: %s", strerror(errno));
+	for (n %= CPU_COUNT_S(len, set); cpu < 0 || n--;)
+		while (!CPU_ISSET_S(++cpu, len, set))
+			;
+	CPU_ZERO_S(len, set);
+	CPU_SET_S(cpu, len, set);
+	if (sched_setaffinity(0, len, set))
+		die("cannot pin to CPU %d: %s", cpu, strerror(errno));
+	CPU_FREE(set);
+}
+
+static void *worker_main(void *arg)
+{
+	struct worker *w = arg;
+	const struct row *row = w->row;
+	const struct workload *wl = workload_get(row->workload);
+	uint64_t warm = row->iterations * row->warmup / 100;
+
+	if (row->pin)
+		pin_to_cpu(w->index);
+	w->rng = worker_seed(row, w->index);
+	w->table_len = wl->table_len ? wl->table_len(row) : 0;
+	w->table = map_populated(w->table_len * sizeof(*w->table));
+	if (row->allocator == ALLOC_NULL)
+		null_prepare(w);
+	if (!wl->cold && warm)
+		pass(w, warm, true);
+	wait_for_all(w);
+	if (!w->index)
+		note_memory(w->shared, true);
+	wait_for_all(w);
+	pass(w, row->iterations, false);
+	if (!w->index)
+		note_memory(w->shared, false);
+	return NULL;
+}
+
+static void run_threads(struct worker *workers, unsigned int n)
+{
+	pthread_t thread[MAX_THREADS];
+	int err;
+
+	if (n == 1) {
+		worker_main(&workers[0]);
+		return;
+	}
+	for (unsigned int i = 0; i < n; i++) {
+		err = pthread_create(&thread[i], NULL, worker_main,
+				     &workers[i]);
+		if (err)
+			die("cannot start thread %u of %u: %s", i + 1, n,
+			    strerror(err));
+	}
+	for (unsigned int i = 0; i < n; i++)
+		pthread_join(thread[i], NULL);
+}
+
+/* From the first start to the last end. */
+static uint64_t phase_ns(const struct worker *w, unsigned int n,
+			 unsigned int phase)
+{
+	uint64_t start = w[0].start_ns[phase], end = w[0].end_ns[phase];
+
+	for (unsigned int i = 1; i < n; i++) {
+		if (w[i].start_ns[phase] < start)
+			start = w[i].start_ns[phase];
+		if (w[i].end_ns[phase] > end)
+			end = w[i].end_ns[phase];
+	}
+	return end - start;
+}
+
+static void find_malloc(struct result *res)
+{
+	void *sym = dlsym(RTLD_DEFAULT, "malloc");
+	Dl_info info;
+
+	if (sym && dladdr(sym, &info) && info.dli_fname)
+		snprintf(res->malloc_from, sizeof(res->malloc_from), "%s",
+			 info.dli_fname);
+}
+
+static void collect(const struct row *row, const struct worker *w,
+		    const struct shared *s, struct result *res)
+{
+	const struct workload *wl = workload_get(row->workload);
+	struct memory m;
+
+	if (read_memory("/proc/self/status", &m))
+		die("cannot read /proc/self/status: %s", strerror(errno));
+	res->base_kb = s->base_kb;
+	res->peak_rss_kb = m.hwm_kb;
+	res->peak_hugetlb_kb = s->hugetlb_kb;
+	for (unsigned int i = 0; i < row->threads; i++) {
+		res->ops += w[i].ops;
+		res->checksum = res->checksum * 31 + w[i].checksum;
+	}
+	for (unsigned int p = 0; p < wl->phases; p++) {
+		uint64_t ns = phase_ns(w, row->threads, p);
+
+		res->wall_ns += ns;
+		if (wl->phases > 1)
+			res->phase_ns[p] = ns;
+	}
+	find_malloc(res);
+}
+
+static void measure(const struct row *row, struct result *res)
+{
+	struct worker *w = map_populated(row->threads * sizeof(*w));
+	struct shared shared = { .hugetlb_kb = 0 };
+	int err = pthread_barrier_init(&shared.barrier, NULL, row->threads);
+
+	if (err)
+		die("cannot make a barrier: %s", strerror(err));
+	for (unsigned int i = 0; i < row->threads; i++) {
+		w[i].row = row;
+		w[i].shared = &shared;
+		w[i].index = i;
+	}
+	run_threads(w, row->threads);
+	collect(row, w, &shared, res);
+}
+
+/* slabbench row-worker IN OUT: takes a struct row, gives a struct result. */
+int row_worker(int argc, char **argv)
+{
+	struct result res = { .ops = 0 };
+	struct row row;
+	int in, out;
+
+	if (argc != 3)
+		die("row-worker is what run and compare start; see --help");
+	in = atoi(argv[1]);
+	out = atoi(argv[2]);
+	if (read(in, &row, sizeof(row)) != sizeof(row) ||
+	    !workload_get(row.workload))
+		die("row-worker: no row to measure");
+	close(in);
+	measure(&row, &res);
+	if (write(out, &res, sizeof(res)) != sizeof(res))
+		die("cannot hand over the result: %s", strerror(errno));
+	return EXIT_OK;
+}

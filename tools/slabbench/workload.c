@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The table of workloads and what they have in common.
+ */
+#include <string.h>
+#include "workloads.h"
+
+const char *const allocator_names[NR_ALLOCATORS] = {
+	[ALLOC_RN] = "rn",
+	[ALLOC_MALLOC] = "malloc",
+	[ALLOC_NULL] = "null",
+};
+
+const size_t common_sizes[NR_COMMON_SIZES] = { 16, 64, 256, 1024 };
+const unsigned int one_thread[] = { 1, 0 };
+
+static const struct workload *const workloads[] = {
+	&workload_pair,
+	&workload_batch,
+	&workload_rnbench,
+	&workload_seq,
+};
+
+const struct workload *workload_get(unsigned int index)
+{
+	return index < ARRAY_SIZE(workloads) ? workloads[index] : NULL;
+}
+
+int workload_find(const char *name)
+{
+	for (unsigned int i = 0; i < ARRAY_SIZE(workloads); i++)
+		if (!strcmp(name, workloads[i]->name))
+			return (int)i;
+	return -1;
+}
+
+size_t row_size(const struct row *row, uint64_t *rng)
+{
+	(void)rng;
+	return row->size;
+}
+
+/* A sequence for each thread; 0 is the one state xorshift never leaves. */
+uint64_t worker_seed(const struct row *row, unsigned int index)
+{
+	uint64_t x = row->seed ^ (index + 1) * 7919ULL;
+
+	return x ? x : DEFAULT_SEED;
+}
+
+uint64_t default_iterations(const struct row *row)
+{
+	const struct workload *w = workload_get(row->workload);
+	uint64_t n = w->total / row->threads;
+
+	/* All that is allocated stays: 2 GB of it would measure the kernel. */
+	if (row->ops == OPS_ALLOC_ONLY)
+		n /= 10;
+	return n ? n : 1;
+}
+
+static double mean_size(const struct row *row)
+{
+	double sum = 0;
+
+	for (unsigned int i = 0; i < row->nr_sizes; i++)
+		sum += row->sizes[i];
+	return row->nr_sizes ? sum / row->nr_sizes : (double)row->size;
+}
+
+/* About what a row takes, its harness included. */
+uint64_t row_bytes(const struct row *row)
+{
+	const struct workload *w = workload_get(row->workload);
+	double table = w->table_len ? 8.0 * w->table_len(row) : 0;
+	double each = table + w->live(row) * mean_size(row);
+
+	return each * row->threads + row->bytes * 1.15;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the workloads share, and the workloads.
+ */
+#ifndef SLABBENCH_WORKLOADS_H
+#define SLABBENCH_WORKLOADS_H
+
+#include "slabbench.h"
+
+#define NR_COMMON_SIZES	4
+
+extern const size_t common_sizes[NR_COMMON_SIZES];
+extern const unsigned int one_thread[];
+
+size_t row_size(const struct row *row, uint64_t *rng);
+
+extern const struct workload workload_pair;
+extern const struct workload workload_batch;
+extern const struct workload workload_rnbench;
+extern const struct workload workload_seq;
+
+#endif /* SLABBENCH_WORKLOADS_H */
