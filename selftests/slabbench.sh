@@ -1,0 +1,317 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# slabbench from outside: what it lists, runs, writes and refuses. Needs the
+# output folder in SLAB_OBJ (default: here) and a C compiler for the allocators
+# that must fail.
+set -u
+
+bench=${SLABBENCH:-${SLAB_OBJ:-.}/tools/slabbench/slabbench}
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+passed=0
+failed=0
+
+if [ ! -x "$bench" ]; then
+	echo "$bench is not there: build it first"
+	exit 1
+fi
+# It starts itself anew for each run, which only the system can do.
+if [ -n "${EMULATOR:-}" ] && ! "$bench" --version >/dev/null 2>&1; then
+	echo "the system does not start programs of this machine type"
+	exit 77
+fi
+
+# check NAME COMMAND...: counts whether the command succeeds
+check()
+{
+	name=$1
+	shift
+	if "$@"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "FAIL: $name"
+		sed 's/^/    /' "$tmp/out" "$tmp/err" 2>/dev/null
+	fi
+}
+
+# gives CODE ARGUMENT...: slabbench ends with that exit code
+gives()
+{
+	want=$1
+	shift
+	"$bench" "$@" >"$tmp/out" 2>"$tmp/err"
+	got=$?
+	[ "$got" = "$want" ] && return
+	echo "slabbench $*: exit code $got, not $want"
+	return 1
+}
+
+# refuses CODE TEXT ARGUMENT...: and says so on stderr
+refuses()
+{
+	code=$1
+	text=$2
+	shift 2
+	gives "$code" "$@" && grep -qF -- "$text" "$tmp/err"
+}
+
+out_has()
+{
+	grep -q -- "$1" "$tmp/out"
+}
+
+lines()
+{
+	[ "$(wc -l <"$1")" -eq "$2" ]
+}
+
+# --- list ---
+
+check "list" gives 0 list
+for w in pair batch rnbench seq; do
+	check "list has $w" out_has "^  $w "
+done
+for a in rn glibc jemalloc tcmalloc mimalloc null; do
+	check "list has $a" out_has "^  $a "
+done
+check "version" gives 0 --version
+check "the version is a number" out_has '^slabbench [0-9][0-9]*\.[0-9]'
+check "help" gives 0 --help
+check "help of run" gives 0 run --help
+
+# --- run: each workload over each allocator, JSON lines, equal sequences ---
+
+keys="workload allocator threads run ops ns_per_op peak_rss_kb peak_hugetlb_kb"
+keys="$keys base_kb checksum cpus_allowed nodes_allowed malloc_from seed"
+
+has_keys()
+{
+	for key in $keys "$@"; do
+		while read -r line; do
+			case $line in
+			'{'*"\"$key\":"*'}') ;;
+			*) echo "no $key in $line"; return 1 ;;
+			esac
+		done <"$tmp/json"
+	done
+}
+
+value()		# key
+{
+	sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" "$tmp/json"
+}
+
+# The same in every line.
+is_same()	# key
+{
+	[ "$(value "$1" | sort -u | wc -l)" -eq 1 ] &&
+		[ -n "$(value "$1" | head -n 1)" ]
+}
+
+is_positive()	# key
+{
+	value "$1" | awk '$1 <= 0 { bad = 1 } END { exit bad || !NR }'
+}
+
+run_all()	# what, number of lines, more arguments
+{
+	what=$1
+	n=$2
+	shift 2
+	check "run $what" gives 0 run -a rn,malloc,null --json "$tmp/json" "$@"
+	check "$what: a line for each run" lines "$tmp/json" "$n"
+	check "$what: keys" has_keys
+	check "$what: the same operations everywhere" is_same checksum
+	check "$what: the same number of them" is_same ops
+	check "$what: time passed" is_positive ns_per_op
+	check "$what: memory was held" is_positive peak_rss_kb
+}
+
+for t in 1 3; do
+	run_all "pair, $t threads" 3 -w pair -s 64 -n 20000 -t $t
+	check "pair: size" has_keys size
+	run_all "batch, $t threads" 6 -w batch -s 256 -n 20000 -t $t -r 2
+	run_all "rnbench, $t threads" 3 -w rnbench -n 300000 -t $t
+	run_all "rnbench random, $t threads" 3 -w rnbench -n 300000 \
+		--ops random --sizes 8,100,3000 -t $t
+	run_all "rnbench in order, $t threads" 3 -w rnbench -n 30000 \
+		--pattern seq --slots 777 -t $t
+	run_all "rnbench alloc-only, $t threads" 3 -w rnbench -n 30000 \
+		--alloc-only -t $t
+	run_all "seq, $t threads" 3 -w seq --bytes 16M -t $t
+	check "seq: phases" has_keys alloc_ns_per_op free_ns_per_op bytes
+done
+
+# RSS alone would not do: hugetlb pages are not in it.
+holds_kb()	# least
+{
+	value peak_rss_kb >"$tmp/rss"
+	value peak_hugetlb_kb | paste -d' ' "$tmp/rss" - |
+		awk -v least="$1" '$1 + $2 < least { bad = 1 }
+			END { exit bad || !NR }'
+}
+
+check "run seq 64M" gives 0 run -a rn,malloc -w seq --bytes 64M \
+	--json "$tmp/json"
+check "seq: the memory asked for was seen" holds_kb 65536
+
+# --- the seed decides the sequence, and nothing else does ---
+
+sum_of()
+{
+	"$bench" run -a malloc -w rnbench -t 2 -n 50000 --json "$tmp/json" \
+		"$@" >"$tmp/out" 2>"$tmp/err" && value checksum
+}
+
+a=$(sum_of --seed 7)
+b=$(sum_of --seed 7)
+c=$(sum_of --seed 8)
+check "a seed gives a checksum" [ -n "$a" ]
+check "a seed gives one checksum" [ "$a" = "$b" ]
+check "another seed gives another" [ "$a" != "$c" ]
+
+# --- where it runs ---
+
+cpu=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*\([0-9]*\).*/\1/p' \
+	/proc/self/status)
+on_one_cpu()
+{
+	taskset -c "$cpu" "$bench" run -w pair -s 16 -n 1000 -t 2 --pin \
+		--json "$tmp/json" >"$tmp/out" 2>"$tmp/err"
+}
+
+check "run on one CPU" on_one_cpu
+check "the CPU is in the result" [ "$(value cpus_allowed)" = "$cpu" ]
+
+# --- compare ---
+
+check "compare" gives 0 compare -w pair,rnbench -s 16,64 -p glibc,rn -t 1,2 \
+	-r 3 -n 20000 --json "$tmp/json"
+check "compare: rows x (peers and null) x runs" lines "$tmp/json" 54
+check "compare: keys" has_keys linkage
+check "compare: a best peer in each row" \
+	[ "$(grep -c '1\.00\*' "$tmp/out")" -eq 6 ]
+check "compare: JSON on the standard output" gives 0 compare -w pair -s 16 \
+	-n 1000 -p glibc -r 1 --json -
+check "compare: then nothing else is there" \
+	[ "$(grep -vc '^{.*}$' "$tmp/out")" -eq 0 ]
+check "compare: no progress bar off a terminal" \
+	[ "$(grep -c '\[[#.]*\]' "$tmp/err")" -eq 0 ]
+
+for p in jemalloc tcmalloc mimalloc; do
+	if "$bench" list | grep -q "^  $p *missing"; then
+		echo "SKIP compare with $p: it is not installed"
+		continue
+	fi
+	check "compare with $p" gives 0 compare -w batch -s 64 -n 20000 \
+		-p "$p" -r 1 --json "$tmp/json"
+	check "$p's malloc was measured" \
+		grep -q "\"allocator\":\"$p\".*malloc_from\":\"[^\"]*$p" \
+		"$tmp/json"
+done
+
+# --- peers that fail ---
+
+library()	# name, source
+{
+	printf '%s\n' "$2" >"$tmp/$1.c"
+	${CC:-cc} -shared -fPIC -o "$tmp/$1.so" "$tmp/$1.c"
+}
+
+one="compare -w pair -s 16 -n 1000 -r 1"
+# shellcheck disable=SC2086 # $one is several words
+{
+	check "make a crashing malloc" library crash \
+		'#include <stdlib.h>
+		void *malloc(size_t n) { (void)n; abort(); }'
+	check "a crash is said" refuses 1 "killed by signal 6" \
+		$one -p "glibc,crash=$tmp/crash.so"
+	check "the others are still measured" out_has "glibc .*1\.00\*"
+	check "the row says failed" out_has "crash *failed"
+
+	check "make a malloc without memory" library empty \
+		'#include <errno.h>
+		#include <stddef.h>
+		extern void *__libc_malloc(size_t n);
+		void *malloc(size_t n)
+		{
+			if (n != 12345)
+				return __libc_malloc(n);
+			errno = ENOMEM;
+			return NULL;
+		}'
+	check "no memory is said" refuses 1 "has no 12345 bytes" \
+		compare -w pair -s 12345 -n 1000 -r 1 -p "empty=$tmp/empty.so"
+
+	check "make a library without malloc" library other 'int other;'
+	check "a preload that did nothing is said" refuses 1 "malloc came from" \
+		$one -p "other=$tmp/other.so"
+
+	check "a missing file is said" refuses 2 "nowhere is missing" \
+		$one -p "nowhere=$tmp/nowhere.so,glibc"
+	check "the row says missing" out_has "nowhere *missing"
+	echo text >"$tmp/text.so"
+	check "a text is no library" refuses 2 "not a shared library" \
+		$one -p "text=$tmp/text.so"
+}
+
+# --- floor ---
+
+"$bench" floor -n 100000 -r 3 --json "$tmp/json" >"$tmp/out" 2>"$tmp/err"
+case $? in
+0)
+	check "floor: a line for each run" lines "$tmp/json" 21
+	check "floor: time passed" is_positive ns_per_op
+	check "floor: the floor is there" out_has '^rseq-called '
+	;;
+3)
+	check "floor: says why not" grep -q "no restartable" "$tmp/err"
+	echo "SKIP floor: no restartable sequences here"
+	;;
+*)
+	check "floor" false
+	;;
+esac
+GLIBC_TUNABLES=glibc.pthread.rseq=0
+export GLIBC_TUNABLES
+check "floor without rseq" refuses 3 "no restartable sequences" floor
+unset GLIBC_TUNABLES
+
+# --- what is refused ---
+
+check "no command" gives 2
+check "bad command" refuses 2 "unknown command 'nope'" nope
+check "bad workload" refuses 2 "unknown workload 'nope'" run -w pair,nope
+check "bad allocator" refuses 2 "unknown allocator 'nope'" run -a nope
+check "bad peer" refuses 2 "unknown peer 'nope'" compare -p glibc,nope
+check "peer twice" refuses 2 "named twice" compare -p glibc,rn,glibc
+check "bad option" refuses 2 "nope" run --nope
+check "an argument" refuses 2 "only options" run pair
+check "no threads" refuses 2 "-t: 0 is not within" run -t 0
+check "too many threads" refuses 2 "-t: 9999 is not within" run -t 9999
+check "no number" refuses 2 "'1x' is not a number" run -n 1x
+check "negative" refuses 2 "'-1' is not a number" run -n -1
+check "overflow" refuses 2 "is not a number" run -n 99999999999999999999
+check "overflow of a suffix" refuses 2 "is not a number" \
+	run -w seq --bytes 99999999999G
+check "an empty word" refuses 2 "empty" run -w pair,,seq
+check "size 0" refuses 2 "-s: 0 is not within" run -s 0
+check "bad ops" refuses 2 "neither toggle nor random" run --ops nope
+check "bad pattern" refuses 2 "neither rand nor seq" run --pattern nope
+check "ops twice" refuses 2 "exclude each other" run --alloc-only --ops random
+check "slots without rnbench" refuses 2 "--slots is for rnbench" \
+	run -w pair --slots 10
+check "bytes without seq" refuses 2 "--bytes is for seq" \
+	run -w pair --bytes 1M
+check "more memory than there is" refuses 1 "seq needs" \
+	run -a malloc -w seq --bytes 16384G
+check "unwritable file" refuses 1 "cannot write $tmp/no/where" \
+	run -w pair -s 16 -n 1000 --json "$tmp/no/where"
+check "full disk" refuses 1 "cannot write /dev/full" \
+	run -w pair -s 16 -n 1000 --json /dev/full
+check "worker by hand" refuses 1 "row-worker is what" row-worker
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
