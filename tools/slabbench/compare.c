@@ -190,7 +190,7 @@ int cmd_compare(int argc, char **argv)
 {
 	static struct compare_args args = { .sel = SELECTION_DEFAULTS };
 	struct json_out json;
-	struct table table;
+	struct table table = { .nr_rows = 0 };
 	FILE *out = stdout;
 	int ret = EXIT_OK;
 

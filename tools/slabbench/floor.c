@@ -138,15 +138,6 @@ static const struct argp floor_argp = {
 	       "restartable pop and push of one cached word.",
 };
 
-/* glibc may not have registered: an old kernel, a sandbox, a tunable. */
-static bool rseq_registered(void)
-{
-	const volatile struct rseq *rs = (const volatile void *)
-		((char *)__builtin_thread_pointer() + __rseq_offset);
-
-	return __rseq_size && (int32_t)rs->cpu_id >= 0;
-}
-
 static void make_slots(void)
 {
 	size_t n = numa_num_possible_cpus();
@@ -234,7 +225,7 @@ int cmd_floor(int argc, char **argv)
 	double *ns;
 
 	argp_parse(&floor_argp, argc, argv, 0, NULL, &args);
-	if (!rseq_registered()) {
+	if (!rseq_floor_usable()) {
 		fprintf(stderr, "slabbench: no restartable sequences here (glibc has not registered rseq): there is no floor to measure\n");
 		return EXIT_UNAVAILABLE;
 	}

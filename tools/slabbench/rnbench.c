@@ -48,7 +48,7 @@ __bench_inline void rnbench_loop(struct worker *w, get_fn get, put_fn put,
 		bool alloc = wants_alloc(s, slot[k], r);
 
 		if (s.checked) {
-			fold(&w->checksum, k << 2 | alloc << 1 | !slot[k]);
+			fold(&w->checksum, k * 4 + alloc * 2 + !slot[k]);
 			fold(&w->checksum, pick_size(row, s.mask, r));
 		}
 		if (alloc && !slot[k]) {

@@ -7,6 +7,7 @@
 #ifndef ASM_RSEQ_FLOOR_H
 #define ASM_RSEQ_FLOOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/rseq.h>
@@ -45,6 +46,15 @@ struct rseq_floor_slot {
 	[shift] "i"(RSEQ_FLOOR_SHIFT),					\
 	[cs] "i"(offsetof(struct rseq, rseq_cs)),			\
 	[cpu] "i"(offsetof(struct rseq, cpu_id))
+
+/* glibc may not have registered: an old kernel, a sandbox, a tunable. */
+static inline bool rseq_floor_usable(void)
+{
+	const volatile struct rseq *rseq = (const volatile void *)
+		((char *)__builtin_thread_pointer() + __rseq_offset);
+
+	return __rseq_size && (int32_t)rseq->cpu_id >= 0;
+}
 
 /*
  * slot = &slots[cpu_id]; load word; beq word, NULL: return NULL;

@@ -7,6 +7,7 @@
 #ifndef ASM_RSEQ_FLOOR_H
 #define ASM_RSEQ_FLOOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/rseq.h>
@@ -45,6 +46,19 @@ struct rseq_floor_slot {
 	[sig] "i"(RSEQ_SIG), [shift] "i"(RSEQ_FLOOR_SHIFT),		\
 	[cs] "i"(offsetof(struct rseq, rseq_cs)),			\
 	[cpu] "i"(offsetof(struct rseq, cpu_id))
+
+/* glibc may not have registered: an old kernel, a sandbox, a tunable. */
+static inline bool rseq_floor_usable(void)
+{
+	int32_t cpu = -1;
+
+	if (__rseq_size)
+		asm volatile("movl %%fs:%c[cpu](%[rseq]), %[id]"
+			: [id] "=r"(cpu)
+			: [rseq] "r"(__rseq_offset),
+			  [cpu] "i"(offsetof(struct rseq, cpu_id)));
+	return cpu >= 0;
+}
 
 /*
  * slot = &slots[cpu_id]; load word; beq word, NULL: return NULL;
