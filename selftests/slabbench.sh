@@ -8,7 +8,9 @@ set -u
 
 bench=${SLABBENCH:-${SLAB_OBJ:-.}/tools/slabbench/slabbench}
 tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
+trap clean_up EXIT
+pool=/proc/sys/vm/nr_hugepages
+pool_was=
 passed=0
 failed=0
 
@@ -21,6 +23,12 @@ if [ -n "${EMULATOR:-}" ] && ! "$bench" --version >/dev/null 2>&1; then
 	echo "the system does not start programs of this machine type"
 	exit 77
 fi
+
+clean_up()
+{
+	rm -rf "$tmp"
+	[ -z "$pool_was" ] || echo "$pool_was" >"$pool"
+}
 
 # check NAME COMMAND...: counts whether the command succeeds
 check()
@@ -156,6 +164,40 @@ holds_kb()	# least
 check "run seq 64M" gives 0 run -a rn,malloc -w seq --bytes 64M \
 	--json "$tmp/json"
 check "seq: the memory asked for was seen" holds_kb 65536
+
+# glibc can take its heap from hugetlb pages: 64 MiB are 32 of 2 MiB.
+free_pages()
+{
+	[ "$(awk '/^Hugepagesize:/ { print $2 }' /proc/meminfo)" = 2048 ] &&
+		[ "$(awk '/^HugePages_Free:/ { print $2 }' /proc/meminfo)" \
+			-ge "$1" ]
+}
+
+if ! free_pages 48 && [ -w "$pool" ]; then
+	pool_was=$(cat "$pool")
+	echo $((pool_was + 48)) >"$pool"
+fi
+on_hugetlb()
+{
+	GLIBC_TUNABLES=glibc.malloc.hugetlb=2 "$bench" run -a malloc -w seq \
+		--bytes 64M --json "$tmp/json" >"$tmp/out" 2>"$tmp/err"
+}
+
+hugetlb_seen()
+{
+	value peak_hugetlb_kb | awk '$1 < 65536 { bad = 1 }
+		END { exit bad || !NR }'
+}
+if [ -n "${SAN:-}" ]; then
+	echo "SKIP hugetlb memory: SAN=$SAN has a malloc of its own"
+elif free_pages 48; then
+	check "run seq on hugetlb pages" on_hugetlb
+	check "seq: hugetlb memory was seen" hugetlb_seen
+else
+	echo "SKIP hugetlb memory: no 48 free hugetlb pages of 2 MiB"
+fi
+[ -z "$pool_was" ] || echo "$pool_was" >"$pool"
+pool_was=
 
 # --- the seed decides the sequence, and nothing else does ---
 
