@@ -42,9 +42,10 @@ endif
 o := $(if $(O),$(patsubst %/,%,$(O))/)
 export o
 
-RN_VERSION := $(VERSION).$(PATCHLEVEL).$(SUBLEVEL)
+# Not RN_*: those in the environment are the library's own options.
+LIBSLAB_VERSION := $(VERSION).$(PATCHLEVEL).$(SUBLEVEL)
 SONAME := libslab.so.$(VERSION)
-export RN_VERSION SONAME
+export LIBSLAB_VERSION SONAME
 
 # Goals that neither compile nor need a compiler.
 no-build := help clean mrproper tags TAGS cscope uninstall
