@@ -3,8 +3,9 @@
  * rn_alloc() and rn_free() by size, and objects of caches: the fast paths, and
  * the checks in front of the slow ones.
  *
- * One comparison guards each fast path: hot.kmalloc_max and hot.span are 0
- * until initialisation is over, and stay so where there is no rseq.
+ * One comparison guards each fast path: hot.local_max and hot.span are 0 until
+ * initialisation is over, and stay so where there is no rseq. On several nodes
+ * alloc_medium() is the fast path, since it has to ask for the node.
  */
 #include "slab.h"
 
@@ -18,28 +19,22 @@
 static_assert(RN_CLASS_MAX == KMALLOC_MAX, "the public header's classes");
 static_assert(RN_CLASS(RN_CLASS_MAX) == RN_NR_CLASSES, "the last class");
 
-/* Up to 1 KiB by 8 bytes, above by 128: every class ends on such a step. */
-#define FINE_MAX	1024
-#define NR_STEPS	(FINE_MAX / 8 + (KMALLOC_MAX - FINE_MAX) / 128 + 1)
-
-static u8 class_of_step[NR_STEPS];
+/* Slots of the classes up to SMALL_MAX, by (size - 1) / 8. */
+static u16 at_of_small[SMALL_MAX / 8];
+/* Classes of all sizes above, by (size - 1) / 128: each ends on such a step. */
+static u8 class_of_large[KMALLOC_MAX / 128];
 static u16 class_bytes[RN_NR_CLASSES + 1];
 static struct rn_cache *kmalloc_caches[RN_NR_CLASSES + 1];
 
 /* The same on hugetlb pages alone, made when first asked for. */
 static struct rn_cache *hugetlb_caches[RN_NR_CLASSES + 1];
 
-static __always_inline unsigned int step_of(size_t size)
-{
-	if (likely(size <= FINE_MAX))
-		return (size + 7) >> 3;
-	return FINE_MAX / 8 - FINE_MAX / 128 + ((size + 127) >> 7);
-}
-
 /* Classes are the first caches, so that class and row are one number. */
-static __always_inline unsigned int size_to_row(size_t size)
+static inline unsigned int size_to_row(size_t size)
 {
-	return class_of_step[step_of(size)];
+	if (size <= SMALL_MAX)
+		return at_of_small[(size - 1) / 8] >> SLOT_SHIFT;
+	return class_of_large[(size - 1) / 128];
 }
 
 static size_t class_size(unsigned int class_)
@@ -71,8 +66,10 @@ int kmalloc_init(void)
 			return -ENOMEM;
 		class_bytes[k] = class_size(k);
 	}
-	for (size_t size = 1; size <= KMALLOC_MAX; size++)
-		class_of_step[step_of(size)] = RN_CLASS(size);
+	for (size_t size = 8; size <= SMALL_MAX; size += 8)
+		at_of_small[(size - 1) / 8] = slot_at(RN_CLASS(size));
+	for (size_t size = 128; size <= KMALLOC_MAX; size += 128)
+		class_of_large[(size - 1) / 128] = RN_CLASS(size);
 	return 0;
 }
 
@@ -152,14 +149,17 @@ static noinline void *alloc_slow(size_t size, rn_gfp_t flags, int node)
 	return slab_alloc_slow(c, flags, node);
 }
 
-/* What every entry does: one compare for the size, one for the flags. */
-static __always_inline void *alloc_fast(size_t size, rn_gfp_t flags)
+/* Sizes above SMALL_MAX, and all on several nodes: still no lock. */
+static noinline void *alloc_medium(size_t size, rn_gfp_t flags)
 {
-	size_t limit = smp_load_acquire(&hot.kmalloc_max);
+	void *object;
 
-	if (likely(size - 1 < limit) && likely(!flags))
-		return fast_pop(local_row(size_to_row(size)));
-	return NULL;
+	if (likely(hot.span && size - 1 < KMALLOC_MAX && !flags)) {
+		object = fast_pop(slot_at(local_row(size_to_row(size))));
+		if (likely(object))
+			return object;
+	}
+	return alloc_slow(size, flags, RN_NO_NODE);
 }
 
 /**
@@ -176,9 +176,14 @@ static __always_inline void *alloc_fast(size_t size, rn_gfp_t flags)
  */
 RN_API void *rn_alloc(size_t size, rn_gfp_t flags)
 {
-	void *object = alloc_fast(size, flags);
+	void *object;
 
-	return likely(object) ? object : alloc_slow(size, flags, RN_NO_NODE);
+	if (likely(size - 1 < smp_load_acquire(&hot.local_max) && !flags)) {
+		object = fast_pop(at_of_small[(size - 1) / 8]);
+		if (likely(object))
+			return object;
+	}
+	return alloc_medium(size, flags);
 }
 
 RN_API void *rn_alloc_class_v1(unsigned int class_, size_t size,
@@ -186,14 +191,13 @@ RN_API void *rn_alloc_class_v1(unsigned int class_, size_t size,
 {
 	void *object;
 
-	if (likely(smp_load_acquire(&hot.kmalloc_max)) &&
-	    likely(!(flags & ~RN_ZERO))) {
-		object = fast_pop(local_row(class_));
+	if (likely(smp_load_acquire(&hot.local_max) && !flags)) {
+		object = fast_pop(slot_at(class_));
 		if (likely(object))
-			return flags ? memset(object, 0, class_bytes[class_])
-				     : object;
+			return object;
 	}
-	return alloc_slow(size, flags, RN_NO_NODE);
+	return flags == RN_ZERO ? rn_zalloc(size, 0)
+				: alloc_medium(size, flags);
 }
 
 /**
@@ -208,11 +212,14 @@ RN_API void *rn_alloc_class_v1(unsigned int class_, size_t size,
  */
 RN_API void *rn_zalloc(size_t size, rn_gfp_t flags)
 {
-	void *object = alloc_fast(size, flags & ~RN_ZERO);
+	void *object;
 
-	if (likely(object))
-		return memset(object, 0, class_bytes[size_to_row(size)]);
-	return alloc_slow(size, flags | RN_ZERO, RN_NO_NODE);
+	if (unlikely(size - 1 >= KMALLOC_MAX || flags))
+		return alloc_slow(size, flags | RN_ZERO, RN_NO_NODE);
+	object = rn_alloc(size, 0);
+	if (unlikely(!object))
+		return NULL;
+	return memset(object, 0, class_bytes[size_to_row(size)]);
 }
 
 /**
@@ -323,7 +330,7 @@ RN_API void rn_free(const void *p)
 	uintptr_t offset = (uintptr_t)p - hot.base;
 
 	if (likely(offset < hot.span) &&
-	    likely(fast_push(hot.row_map[offset >> PAGE_SHIFT], p)))
+	    likely(fast_push(slot_at(hot.row_map[offset >> PAGE_SHIFT]), p)))
 		return;
 	free_slow(p);
 }
@@ -391,11 +398,11 @@ static noinline void *cache_alloc_slow(struct rn_cache *c, rn_gfp_t flags,
  */
 RN_API void *rn_cache_alloc(struct rn_cache *cache, rn_gfp_t flags)
 {
-	unsigned int row = cache->fast_row;
+	size_t at = cache->fast_at;
 	void *object;
 
-	if (likely(row) && likely(!flags)) {
-		object = fast_pop(local_row(row));
+	if (likely(at && !flags)) {
+		object = fast_pop(at);
 		if (likely(object))
 			return object;
 	}
@@ -464,7 +471,7 @@ RN_API void rn_cache_free(struct rn_cache *cache, void *object)
 
 	if (likely(offset < hot.span)) {
 		row = hot.row_map[offset >> PAGE_SHIFT];
-		if (likely(row == cache->row) && likely(fast_push(row, object)))
+		if (likely(row == cache->row && fast_push(slot_at(row), object)))
 			return;
 	}
 	cache_free_slow(cache, object);

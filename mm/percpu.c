@@ -10,14 +10,14 @@
  * says which node its objects lie on.
  *
  * Emptying another CPU's slot (percpu_drain), under drain_mutex:
- *   1. main = SLOT_CLOSED in the slot of each CPU
+ *   1. main = &closed_sheaf in the slot of each CPU
  *   2. membarrier: on every CPU, sequences in flight are aborted or done
  *   3. read main again: a percpu_swap() in flight may have committed over it;
  *      unless all still say closed, back to 1
  *   4. no sequence can commit to these slots now: take what is in them
- *   5. main = 0 opens a slot, empty
- * Meanwhile threads on those CPUs find no main sheaf and are served from the
- * barn by the slow path; nobody spins.
+ *   5. main = NULL opens a slot, empty
+ * Meanwhile threads on those CPUs find neither objects nor room and are served
+ * from the barn by the slow path; nobody spins.
  */
 #define _GNU_SOURCE
 #include "percpu.h"
@@ -49,6 +49,7 @@ extern const ptrdiff_t __rseq_offset __attribute__((weak));
 extern const unsigned int __rseq_size __attribute__((weak));
 
 struct hot hot;
+struct sheaf closed_sheaf;
 u64 rseq_aborts;
 unsigned int row_node_shift;
 
@@ -137,8 +138,8 @@ void percpu_open_fast_paths(void)
 	if (!pcpu.rseq)
 		return;
 	hot.span = mem.bytes;
-	/* Pairs with the acquire in rn_alloc(): all of hot is seen. */
-	smp_store_release(&hot.kmalloc_max, KMALLOC_MAX);
+	/* Pairs with the acquire in alloc_fast(): all of hot is seen. */
+	smp_store_release(&hot.local_max, hot.node_rows ? 0 : SMALL_MAX);
 }
 
 bool percpu_has_rseq(void)
@@ -149,7 +150,7 @@ bool percpu_has_rseq(void)
 static struct slot *slot_of(unsigned int row, u32 index)
 {
 	return (struct slot *)(pcpu.slots + ((size_t)index << SLOTS_SHIFT) +
-			       ((size_t)row << SLOT_SHIFT));
+			       slot_at(row));
 }
 
 static u32 open_bit(unsigned int row)
@@ -196,11 +197,6 @@ static struct slot *slot_trylock_any(unsigned int row, u32 *index)
 	return slot_of(row, first);
 }
 
-static struct sheaf *main_sheaf(const struct slot *slot)
-{
-	return slot->sheaf[slot->main / sizeof(slot->sheaf[0])];
-}
-
 static void *locked_pop(unsigned int row)
 {
 	void *object = NULL;
@@ -211,7 +207,7 @@ static void *locked_pop(unsigned int row)
 	slot = slot_trylock_any(row, &index);
 	if (!slot)
 		return NULL;
-	m = main_sheaf(slot);
+	m = slot->main;
 	if (m && sheaf_count(m)) {
 		object = m->objects[sheaf_count(m) - 1];
 		WRITE_ONCE(m->word, m->word + (1UL << SHEAF_COUNT_BITS) - 1);
@@ -230,7 +226,7 @@ static bool locked_push(unsigned int row, const void *object)
 	slot = slot_trylock_any(row, &index);
 	if (!slot)
 		return false;
-	m = main_sheaf(slot);
+	m = slot->main;
 	if (m && sheaf_count(m) < m->capacity) {
 		m->objects[sheaf_count(m)] = (void *)object;
 		WRITE_ONCE(m->word, m->word + (1UL << SHEAF_COUNT_BITS) + 1);
@@ -264,87 +260,78 @@ static bool locked_update(unsigned int row, u32 index, size_t i, u64 a,
 
 void *percpu_pop(unsigned int row)
 {
-	return likely(pcpu.rseq) ? fast_pop(row) : locked_pop(row);
+	return likely(pcpu.rseq) ? fast_pop(slot_at(row)) : locked_pop(row);
 }
 
 bool percpu_push(unsigned int row, const void *object)
 {
-	return likely(pcpu.rseq) ? fast_push(row, object)
+	return likely(pcpu.rseq) ? fast_push(slot_at(row), object)
 				 : locked_push(row, object);
 }
+
+static u32 current_index(void)
+{
+	int cpu;
+
+	if (likely(pcpu.rseq))
+		return rseq_read(pcpu.index);
+	cpu = sched_getcpu();
+	return cpu < 0 ? 0 : (u32)cpu % pcpu.nr;
+}
+
+#define MAIN	offsetof(struct slot, main)
+#define SHEAF	offsetof(struct slot, sheaf)
+#define ACTIVE	offsetof(struct slot, active)
 
 void percpu_view(unsigned int row, struct slot_view *v)
 {
 	const struct slot *slot;
-	int cpu = 0;
+	bool first;
 
-	if (pcpu.rseq)
-		v->index = rseq_read(pcpu.index);
-	else
-		v->index = (cpu = sched_getcpu()) < 0 ? 0
-						      : (u32)cpu % pcpu.nr;
+	v->index = current_index();
 	slot = slot_of(row, v->index);
 	v->main = READ_ONCE(slot->main);
-	v->m = v->s = NULL;
-	if (v->main != SLOT_CLOSED) {
-		v->m = READ_ONCE(slot->sheaf[v->main / 8]);
-		v->s = READ_ONCE(slot->sheaf[!v->main]);
-	}
+	first = v->main && v->main == READ_ONCE(slot->sheaf[0]);
+	v->where = SHEAF + (first ? sizeof(void *) : 0);
+	v->spare = READ_ONCE(slot->sheaf[first]);
 	v->active = READ_ONCE(slot->active);
 }
 
-static bool update(unsigned int row, u32 index, size_t i, u64 a, size_t j,
-		   u64 b, size_t k, u64 new)
+/* if (main == v->main && word[@j] == @b) word[@k] = new; (commit) */
+static bool update(unsigned int row, const struct slot_view *v, size_t j,
+		   const void *b, size_t k, const void *new)
 {
-	return pcpu.rseq ? rseq_update(&hot.pc, row, index, i, a, j, b, k, new)
-			 : locked_update(row, index, i, a, j, b, k, new);
+	if (v->main == &closed_sheaf)
+		return false;
+	if (pcpu.rseq)
+		return rseq_update(&hot.pc, slot_at(row), v->index, MAIN,
+				   (u64)v->main, j, (u64)b, k, (u64)new);
+	return locked_update(row, v->index, MAIN, (u64)v->main, j, (u64)b, k,
+			     (u64)new);
 }
 
-#define MAIN	offsetof(struct slot, main)
-#define ACTIVE	offsetof(struct slot, active)
-
-/* if (main == v->main && spare == v->s) main = the other; (commit) */
+/* The spare sheaf becomes the main one. */
 bool percpu_swap(unsigned int row, const struct slot_view *v)
 {
-	return v->main != SLOT_CLOSED &&
-	       update(row, v->index, MAIN, v->main, v->main ^ 8, (u64)v->s,
-		      MAIN, v->main ^ 8);
+	return update(row, v, v->where, v->spare, MAIN, v->spare);
 }
 
-/* if (main == v->main && sheaf[main] == v->m) sheaf[main] = new; (commit) */
-bool percpu_set_main(unsigned int row, const struct slot_view *v,
-		     struct sheaf *new)
-{
-	tsan_release(new);
-	if (v->main == SLOT_CLOSED ||
-	    !update(row, v->index, MAIN, v->main, v->main, (u64)v->m,
-		    v->main, (u64)new))
-		return false;
-	tsan_acquire(v->m);
-	return true;
-}
-
-/* if (main == v->main && sheaf[!main] == v->s) sheaf[!main] = new; (commit) */
-bool percpu_set_spare(unsigned int row, const struct slot_view *v,
+/* @new takes the place of the spare sheaf, which is the caller's then. */
+bool percpu_set_spare(unsigned int row, struct slot_view *v,
 		      struct sheaf *new)
 {
 	tsan_release(new);
-	if (v->main == SLOT_CLOSED ||
-	    !update(row, v->index, MAIN, v->main, v->main ^ 8, (u64)v->s,
-		    v->main ^ 8, (u64)new))
+	if (!update(row, v, v->where, v->spare, v->where, new))
 		return false;
-	tsan_acquire(v->s);
+	tsan_acquire(v->spare);
 	return true;
 }
 
-/* if (main == v->main && active == v->active) active = new; (commit) */
 bool percpu_set_active(unsigned int row, const struct slot_view *v,
 		       struct page *new)
 {
 	tsan_release(new);
-	if (v->main == SLOT_CLOSED ||
-	    !update(row, v->index, MAIN, v->main, ACTIVE, (u64)v->active,
-		    ACTIVE, (u64)new))
+	if (!update(row, v, ACTIVE, v->active, ACTIVE, new))
 		return false;
 	tsan_acquire(v->active);
 	return true;
@@ -376,9 +363,9 @@ static void close_slots(unsigned int row)
 			struct slot *slot = slot_of(row, index);
 
 			if (!is_open(row, index) ||
-			    READ_ONCE(slot->main) == SLOT_CLOSED)
+			    READ_ONCE(slot->main) == &closed_sheaf)
 				continue;
-			__atomic_store_n(&slot->main, SLOT_CLOSED,
+			__atomic_store_n(&slot->main, &closed_sheaf,
 					 __ATOMIC_SEQ_CST);
 			again = true;
 		}
@@ -394,7 +381,7 @@ static void close_slots(unsigned int row)
 static bool is_closed(unsigned int row, u32 index)
 {
 	return is_open(row, index) &&
-	       READ_ONCE(slot_of(row, index)->main) == SLOT_CLOSED;
+	       READ_ONCE(slot_of(row, index)->main) == &closed_sheaf;
 }
 
 static void take_slot(struct slot *slot, percpu_take_t take, void *arg)
@@ -408,7 +395,7 @@ static void take_slot(struct slot *slot, percpu_take_t take, void *arg)
 	WRITE_ONCE(slot->sheaf[0], NULL);
 	WRITE_ONCE(slot->sheaf[1], NULL);
 	WRITE_ONCE(slot->active, NULL);
-	smp_store_release(&slot->main, 0);
+	smp_store_release(&slot->main, NULL);
 	if (s[0] || s[1] || active)
 		take(arg, s, active);
 }
@@ -425,7 +412,7 @@ static void drain_locked(unsigned int row, percpu_take_t take, void *arg)
 		WRITE_ONCE(slot->sheaf[0], NULL);
 		WRITE_ONCE(slot->sheaf[1], NULL);
 		WRITE_ONCE(slot->active, NULL);
-		WRITE_ONCE(slot->main, 0);
+		WRITE_ONCE(slot->main, NULL);
 		unlock(&slot->lock);
 		take_slot(&copy, take, arg);
 	}

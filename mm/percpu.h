@@ -17,8 +17,9 @@
 
 /**
  * struct slot - what one CPU holds of one row, that is, cache and node
- * @sheaf: main, spare and, always NULL, the closed one
- * @main: byte offset of the main sheaf's pointer: 0, 8, or SLOT_CLOSED
+ * @main: the sheaf that the fast paths use: one of @sheaf, or NULL before the
+ *	first, or &closed_sheaf
+ * @sheaf: main and spare, in either order
  * @active: the slab that refills come from, or NULL
  * @lock: taken around every step where there is no rseq
  *
@@ -30,16 +31,23 @@
  * slow path, or in the pool. So is a SLAB_ACTIVE slab, less the barn and pool.
  */
 struct slot {
-	struct sheaf *sheaf[3];
-	u64 main;
+	struct sheaf *main;
+	struct sheaf *sheaf[2];
 	struct page *active;
 	struct lock lock;
-	u32 spare[5];
+	u32 spare[7];
 };
 static_assert(sizeof(struct slot) == 1 << SLOT_SHIFT, "a cache line");
-static_assert(offsetof(struct slot, main) == 24, "known to the sequences");
+static_assert(offsetof(struct slot, main) == 0, "known to the sequences");
 
-#define SLOT_CLOSED	16
+/* No objects and no room: both fast paths turn away from it. */
+extern struct sheaf closed_sheaf;
+
+/* Where the slot of a row is, in bytes from the first one of its CPU. */
+static __always_inline size_t slot_at(unsigned int row)
+{
+	return (size_t)row << SLOT_SHIFT;
+}
 
 /**
  * struct percpu - where the slots are and how a thread finds its own
@@ -65,7 +73,8 @@ extern u64 rseq_aborts;
  *	initialisation, and for good where there is no rseq
  * @row_map: row of the slab on each page
  * @pc: the slots
- * @kmalloc_max: largest size that has a class, or 0 as for @span
+ * @local_max: sizes up to here have one table for all CPUs: SMALL_MAX on a
+ *	single node with @span, else 0
  * @node_rows: first row of the node of each CPU; NULL on a single node
  */
 struct hot {
@@ -73,10 +82,12 @@ struct hot {
 	size_t span;
 	const u16 *row_map;
 	struct percpu pc;
-	size_t kmalloc_max;
+	size_t local_max;
 	const u16 *node_rows;
 } __aligned(64);
 static_assert(sizeof(struct hot) == 64, "one cache line");
+
+#define SMALL_MAX	1024UL
 
 /* Larger requests are runs of pages (mm/large.c). */
 #define KMALLOC_MAX	(32UL << 10)
@@ -85,25 +96,25 @@ extern struct hot hot;
 extern unsigned int row_node_shift;	/* rows of a node, log2 */
 
 /* The row of a cache on the node that the thread runs on, or just ran on. */
-static __always_inline unsigned int local_row(unsigned int row)
+static inline unsigned int local_row(unsigned int row)
 {
 	if (unlikely(hot.node_rows))
 		row += hot.node_rows[rseq_read(hot.pc.rseq + 4)];
 	return row;
 }
 
-static __always_inline void *fast_pop(unsigned int row)
+static __always_inline void *fast_pop(size_t at)
 {
-	void *object = rseq_pop(&hot.pc, row);
+	void *object = rseq_pop(&hot.pc, at);
 
 	tsan_acquire(object);
 	return object;
 }
 
-static __always_inline bool fast_push(unsigned int row, const void *object)
+static __always_inline bool fast_push(size_t at, const void *object)
 {
 	tsan_release(object);
-	return rseq_push(&hot.pc, row, object);
+	return rseq_push(&hot.pc, at, object);
 }
 
 /* --- percpu.c: the same, and what only slow paths do, in either mode --- */
@@ -111,9 +122,9 @@ static __always_inline bool fast_push(unsigned int row, const void *object)
 /**
  * struct slot_view - a slot as it was a moment ago
  * @index: whose slot
- * @main: SLOT_CLOSED, or the offset of the main sheaf
- * @m: the main sheaf or NULL
- * @s: the spare one or NULL
+ * @main: as in the slot
+ * @spare: the other sheaf, or NULL
+ * @where: byte offset of the spare one's place in the slot
  * @active: as in the slot
  *
  * Sheaves and descriptors are never unmapped, so what a view names can be
@@ -121,8 +132,8 @@ static __always_inline bool fast_push(unsigned int row, const void *object)
  */
 struct slot_view {
 	u32 index;
-	u64 main;
-	struct sheaf *m, *s;
+	struct sheaf *main, *spare;
+	size_t where;
 	struct page *active;
 };
 
@@ -134,9 +145,7 @@ void *percpu_pop(unsigned int row);
 bool percpu_push(unsigned int row, const void *object);
 void percpu_view(unsigned int row, struct slot_view *v);
 bool percpu_swap(unsigned int row, const struct slot_view *v);
-bool percpu_set_main(unsigned int row, const struct slot_view *v,
-		     struct sheaf *new);
-bool percpu_set_spare(unsigned int row, const struct slot_view *v,
+bool percpu_set_spare(unsigned int row, struct slot_view *v,
 		      struct sheaf *new);
 bool percpu_set_active(unsigned int row, const struct slot_view *v,
 		       struct page *new);

@@ -55,7 +55,7 @@ struct cache_node {
 /**
  * struct rn_cache - objects of one size
  * @row: its row on node 0; on node n, row + (n << row_node_shift)
- * @fast_row: @row, or 0 where there is no rseq
+ * @fast_at: its slot, or 0 where there is no rseq or several nodes
  * @order: of a slab
  * @objects: in a slab
  * @sheaf_capacity: objects in a sheaf
@@ -77,8 +77,8 @@ struct cache_node {
  */
 struct rn_cache {
 	u16 row;
-	u16 fast_row;
 	u8 order;
+	u32 fast_at;
 	u16 objects;
 	u16 sheaf_capacity;
 	u32 size;

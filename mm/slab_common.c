@@ -170,7 +170,8 @@ struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args,
 	c->usable = max(c->usable, (u32)usable);
 	c->refcount = 1;
 	set_name(c, name);
-	c->fast_row = percpu_has_rseq() ? c->row : 0;
+	if (percpu_has_rseq() && !hot.node_rows)
+		c->fast_at = slot_at(c->row);
 	/* Pairs with the loads of those who list caches without the lock. */
 	smp_store_release(list_end, c);
 	list_end = &c->next;

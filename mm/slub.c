@@ -65,7 +65,7 @@ static struct page *detach_active(unsigned int row)
 
 	do {
 		percpu_view(row, &v);
-		if (v.main == SLOT_CLOSED || !v.active)
+		if (v.main == &closed_sheaf || !v.active)
 			return NULL;
 	} while (!percpu_set_active(row, &v, NULL));
 	return v.active;
@@ -157,18 +157,11 @@ static void install(struct rn_cache *c, struct cache_node *n,
 	struct sheaf *out = s;
 	struct slot_view v;
 
-	percpu_view(row, &v);
-	if (v.main == SLOT_CLOSED || percpu_open(row, v.index)) {
-		give_back(c, n, s);
-		return;
-	}
 	s->next = sheaf_count(s);
-	if (!v.m) {
-		if (percpu_set_main(row, &v, s))
-			return;
-	} else if (percpu_set_spare(row, &v, s)) {
-		out = v.s;
-		v.s = s;
+	percpu_view(row, &v);
+	if (!percpu_open(row, v.index) && percpu_set_spare(row, &v, s)) {
+		out = v.spare;
+		v.spare = s;
 		percpu_swap(row, &v);
 	}
 	if (out)
@@ -191,7 +184,8 @@ static void *alloc_on(struct rn_cache *c, int *node, rn_gfp_t flags)
 		if (object)
 			return object;
 		percpu_view(row, &v);
-		if (!v.s || !sheaf_count(v.s) || !percpu_swap(row, &v))
+		if (!v.spare || !sheaf_count(v.spare) ||
+		    !percpu_swap(row, &v))
 			break;
 	}
 	s = get_full(c, n, node, flags);
@@ -272,7 +266,7 @@ static void free_on(struct rn_cache *c, struct cache_node *n,
 		if (percpu_push(row, object))
 			return;
 		percpu_view(row, &v);
-		if (!v.s || sheaf_count(v.s) >= v.s->capacity ||
+		if (!v.spare || sheaf_count(v.spare) >= v.spare->capacity ||
 		    !percpu_swap(row, &v))
 			break;
 	}

@@ -33,11 +33,10 @@
 	"lsl %[t], %[t], %[shift]\n\tadd %[t], %[t], %[slots]\n\t"	\
 	RSEQ_INJECT(2)
 
-#define RSEQ_INPUT(pc, row)						\
+#define RSEQ_INPUT(pc, at)						\
 	[tp] "r"(__builtin_thread_pointer()),				\
 	[rseq] "r"((pc)->rseq), [index] "r"((pc)->index),		\
-	[shift] "i"(SLOTS_SHIFT),					\
-	[slots] "r"((pc)->slots + ((size_t)(row) << SLOT_SHIFT)),	\
+	[shift] "i"(SLOTS_SHIFT), [slots] "r"((pc)->slots + (at)),	\
 	[aborts] "r"(&rseq_aborts)					\
 	RSEQ_INJECT_INPUT
 
@@ -48,87 +47,81 @@ static __always_inline u32 rseq_read(ptrdiff_t offset)
 	return *(const volatile u32 *)(tp + offset);
 }
 
-static __always_inline void *rseq_pop(const struct percpu *pc, unsigned int row)
+static __always_inline void *rseq_pop(const struct percpu *pc, size_t at)
 {
 	void *t, *object;
 	u64 m, word;
 
-	__asm__ __volatile__ goto(
+	__asm__ __volatile__(
 		RSEQ_BEGIN RSEQ_SLOT
-		"ldr %[m], [%[t], #24]\n\t"
-		"ldr %[m], [%[t], %[m]]\n\t"
-		"cbz %[m], %l[empty]\n\t" RSEQ_INJECT(3)
+		"mov %[o], #0\n\t"
+		"ldr %[m], [%[t]]\n\t"
+		"cbz %[m], 6f\n\t" RSEQ_INJECT(3)
 		"ldr %[w], [%[m]]\n\t"
-		"ands %[t], %[w], #0xffff\n\tb.eq %l[empty]\n\t"
+		"ands %[t], %[w], #0xffff\n\tb.eq 6f\n\t"
 		"add %[t], %[m], %[t], lsl #3\n\t"
 		"ldr %[o], [%[t], #8]\n\t" RSEQ_INJECT(4)
 		"add %[w], %[w], #16, lsl #12\n\tsub %[w], %[w], #1\n\t"
 		"str %[w], [%[m]]\n"
-		"2:\n\t" RSEQ_INJECT(5)
+		"2:\n6:\n\t"
 		: [t] "=&r"(t), [m] "=&r"(m), [w] "=&r"(word), [o] "=&r"(object)
-		: RSEQ_INPUT(pc, row)
-		: "memory", "cc" RSEQ_INJECT_CLOBBER
-		: empty);
+		: RSEQ_INPUT(pc, at)
+		: "memory", "cc" RSEQ_INJECT_CLOBBER);
 	return object;
-empty:
-	return NULL;
 }
 
-static __always_inline bool rseq_push(const struct percpu *pc, unsigned int row,
+static __always_inline bool rseq_push(const struct percpu *pc, size_t at,
 				      const void *object)
 {
+	u64 m, word, n, done;
 	void *t;
-	u64 m, word, n;
 
-	__asm__ __volatile__ goto(
+	__asm__ __volatile__(
 		RSEQ_BEGIN RSEQ_SLOT
-		"ldr %[m], [%[t], #24]\n\t"
-		"ldr %[m], [%[t], %[m]]\n\t"
-		"cbz %[m], %l[full]\n\t" RSEQ_INJECT(3)
+		"mov %[d], #0\n\t"
+		"ldr %[m], [%[t]]\n\t"
+		"cbz %[m], 6f\n\t" RSEQ_INJECT(3)
 		"ldr %[w], [%[m]]\n\tldrh %w[n], [%[m], #8]\n\t"
 		"and %[t], %[w], #0xffff\n\t"
-		"cmp %[t], %[n]\n\tb.hs %l[full]\n\t"
+		"cmp %[t], %[n]\n\tb.hs 6f\n\t"
 		"add %[t], %[m], %[t], lsl #3\n\t"
 		"str %[o], [%[t], #16]\n\t" RSEQ_INJECT(4)
 		"add %[w], %[w], #16, lsl #12\n\tadd %[w], %[w], #1\n\t"
 		"str %[w], [%[m]]\n"
-		"2:\n\t" RSEQ_INJECT(5)
-		: [t] "=&r"(t), [m] "=&r"(m), [w] "=&r"(word), [n] "=&r"(n)
-		: RSEQ_INPUT(pc, row), [o] "r"(object)
-		: "memory", "cc" RSEQ_INJECT_CLOBBER
-		: full);
-	return true;
-full:
-	return false;
+		"2:\tmov %[d], #1\n"
+		"6:\n\t"
+		: [t] "=&r"(t), [m] "=&r"(m), [w] "=&r"(word), [n] "=&r"(n),
+		  [d] "=&r"(done)
+		: RSEQ_INPUT(pc, at), [o] "r"(object)
+		: "memory", "cc" RSEQ_INJECT_CLOBBER);
+	return done;
 }
 
-static __always_inline bool rseq_update(const struct percpu *pc,
-					unsigned int row, u32 index,
-					size_t i, u64 a, size_t j, u64 b,
-					size_t k, u64 new)
+static __always_inline bool rseq_update(const struct percpu *pc, size_t at,
+					u32 index, size_t i, u64 a,
+					size_t j, u64 b, size_t k, u64 new)
 {
+	u64 m, done;
 	void *t;
-	u64 m;
 
-	__asm__ __volatile__ goto(
-		RSEQ_BEGIN
-		"cmp %w[t], %w[expect]\n\tb.ne %l[changed]\n\t"
-		RSEQ_SLOT
+	__asm__ __volatile__(
+		RSEQ_BEGIN RSEQ_SLOT
+		"mov %[d], #0\n\t"
+		"ldr %w[m], [%[tp], %[index]]\n\t"
+		"cmp %w[m], %w[expect]\n\tb.ne 6f\n\t"
 		"ldr %[m], [%[t], %[i]]\n\t"
-		"cmp %[m], %[a]\n\tb.ne %l[changed]\n\t" RSEQ_INJECT(3)
+		"cmp %[m], %[a]\n\tb.ne 6f\n\t" RSEQ_INJECT(3)
 		"ldr %[m], [%[t], %[j]]\n\t"
-		"cmp %[m], %[b]\n\tb.ne %l[changed]\n\t" RSEQ_INJECT(4)
+		"cmp %[m], %[b]\n\tb.ne 6f\n\t" RSEQ_INJECT(4)
 		"str %[new], [%[t], %[k]]\n"
-		"2:\n\t" RSEQ_INJECT(5)
-		: [t] "=&r"(t), [m] "=&r"(m)
-		: RSEQ_INPUT(pc, row), [expect] "r"(index),
+		"2:\tmov %[d], #1\n"
+		"6:\n\t"
+		: [t] "=&r"(t), [m] "=&r"(m), [d] "=&r"(done)
+		: RSEQ_INPUT(pc, at), [expect] "r"(index),
 		  [a] "r"(a), [i] "r"(i), [b] "r"(b), [j] "r"(j),
 		  [new] "r"(new), [k] "r"(k)
-		: "memory", "cc" RSEQ_INJECT_CLOBBER
-		: changed);
-	return true;
-changed:
-	return false;
+		: "memory", "cc" RSEQ_INJECT_CLOBBER);
+	return done;
 }
 
 #endif /* ASM_RSEQ_H */

@@ -11,6 +11,12 @@
  * The signature in front of the abort handler is the one glibc registers
  * (RSEQ_SIG); "ud1 sig(%rip), %edi" makes it an instruction that traps.
  *
+ * The result is in the flags, where the last instruction that sets them leaves
+ * them: "above" after the adds of pop and push (their sums are neither zero nor
+ * carry) and not after a test or comparison that ends early; "equal" after the
+ * comparisons of update. Not asm goto: with outputs that is miscompiled by gcc
+ * before 12.4 (PR 113921; seen with 12.2).
+ *
  * RSEQ_INJECT(step) puts code of a test between the steps; empty otherwise.
  */
 #ifndef ASM_RSEQ_H
@@ -38,10 +44,9 @@
 #define RSEQ_SLOT							\
 	"shlq %[shift], %[t]\n\taddq %[slots], %[t]\n\t" RSEQ_INJECT(2)
 
-#define RSEQ_INPUT(pc, row)						\
+#define RSEQ_INPUT(pc, at)						\
 	[rseq] "r"((pc)->rseq), [index] "r"((pc)->index),		\
-	[shift] "i"(SLOTS_SHIFT),					\
-	[slots] "r"((pc)->slots + ((size_t)(row) << SLOT_SHIFT)),	\
+	[shift] "i"(SLOTS_SHIFT), [slots] "r"((pc)->slots + (at)),	\
 	[aborts] "m"(rseq_aborts)					\
 	RSEQ_INJECT_INPUT
 
@@ -55,66 +60,61 @@ static __always_inline u32 rseq_read(ptrdiff_t offset)
 }
 
 /*
- * m = t->sheaf[t->main]; if (!m || !m->n) goto empty;
+ * m = t->main; if (!m || !m->n) return NULL;
  * object = m->objects[m->n - 1];
  * m->word += one operation - one object;			(commit)
  */
-static __always_inline void *rseq_pop(const struct percpu *pc, unsigned int row)
+static __always_inline void *rseq_pop(const struct percpu *pc, size_t at)
 {
 	void *t, *object;
-	u64 m, word;
+	bool done;
+	u64 m;
 
-	__asm__ __volatile__ goto(
+	__asm__ __volatile__(
 		RSEQ_BEGIN RSEQ_SLOT
-		"movq 24(%[t]), %[m]\n\t"
-		"movq (%[t], %[m]), %[m]\n\t"
-		"testq %[m], %[m]\n\tjz %l[empty]\n\t" RSEQ_INJECT(3)
-		"movq (%[m]), %[w]\n\t"
-		"movzwl %w[w], %k[t]\n\t"
-		"testl %k[t], %k[t]\n\tjz %l[empty]\n\t"
+		"movq (%[t]), %[m]\n\t"
+		"testq %[m], %[m]\n\tjz 6f\n\t" RSEQ_INJECT(3)
+		"movzwl (%[m]), %k[t]\n\t"
+		"testl %k[t], %k[t]\n\tjz 6f\n\t"
 		"movq 8(%[m], %[t], 8), %[o]\n\t" RSEQ_INJECT(4)
-		"addq $0xffff, %[w]\n\t"
-		"movq %[w], (%[m])\n"
-		"2:\n\t" RSEQ_INJECT(5)
-		: [t] "=&r"(t), [m] "=&r"(m), [w] "=&r"(word), [o] "=&r"(object)
-		: RSEQ_INPUT(pc, row)
-		: "memory", "cc" RSEQ_INJECT_CLOBBER
-		: empty);
-	return object;
-empty:
+		"addq $0xffff, (%[m])\n"
+		"2:\n6:\n\t"
+		: [t] "=&r"(t), [m] "=&r"(m), [o] "=&a"(object), "=@cca"(done)
+		: RSEQ_INPUT(pc, at)
+		: "memory" RSEQ_INJECT_CLOBBER);
+	if (likely(done)) {
+		if (!object)
+			__builtin_unreachable();
+		return object;
+	}
 	return NULL;
 }
 
 /*
- * m = t->sheaf[t->main]; if (!m || m->n >= m->capacity) goto full;
+ * m = t->main; if (!m || m->n >= m->capacity) return false;
  * m->objects[m->n] = object;
  * m->word += one operation + one object;			(commit)
  */
-static __always_inline bool rseq_push(const struct percpu *pc, unsigned int row,
+static __always_inline bool rseq_push(const struct percpu *pc, size_t at,
 				      const void *object)
 {
+	bool done;
 	void *t;
-	u64 m, word;
+	u64 m;
 
-	__asm__ __volatile__ goto(
+	__asm__ __volatile__(
 		RSEQ_BEGIN RSEQ_SLOT
-		"movq 24(%[t]), %[m]\n\t"
-		"movq (%[t], %[m]), %[m]\n\t"
-		"testq %[m], %[m]\n\tjz %l[full]\n\t" RSEQ_INJECT(3)
-		"movq (%[m]), %[w]\n\t"
-		"cmpw 8(%[m]), %w[w]\n\tjae %l[full]\n\t"
-		"movzwl %w[w], %k[t]\n\t"
+		"movq (%[t]), %[m]\n\t"
+		"testq %[m], %[m]\n\tjz 6f\n\t" RSEQ_INJECT(3)
+		"movzwl (%[m]), %k[t]\n\t"
+		"cmpw %w[t], 8(%[m])\n\tjbe 6f\n\t"
 		"movq %[o], 16(%[m], %[t], 8)\n\t" RSEQ_INJECT(4)
-		"addq $0x10001, %[w]\n\t"
-		"movq %[w], (%[m])\n"
-		"2:\n\t" RSEQ_INJECT(5)
-		: [t] "=&r"(t), [m] "=&r"(m), [w] "=&r"(word)
-		: RSEQ_INPUT(pc, row), [o] "r"(object)
-		: "memory", "cc" RSEQ_INJECT_CLOBBER
-		: full);
-	return true;
-full:
-	return false;
+		"addq $0x10001, (%[m])\n"
+		"2:\n6:\n\t"
+		: [t] "=&r"(t), [m] "=&r"(m), "=@cca"(done)
+		: RSEQ_INPUT(pc, at), [o] "r"(object)
+		: "memory" RSEQ_INJECT_CLOBBER);
+	return done;
 }
 
 /*
@@ -123,32 +123,27 @@ full:
  *
  * The words are those of the slot, by byte offset.
  */
-static __always_inline bool rseq_update(const struct percpu *pc,
-					unsigned int row, u32 index,
-					size_t i, u64 a, size_t j, u64 b,
-					size_t k, u64 new)
+static __always_inline bool rseq_update(const struct percpu *pc, size_t at,
+					u32 index, size_t i, u64 a,
+					size_t j, u64 b, size_t k, u64 new)
 {
+	bool done;
 	void *t;
 
-	__asm__ __volatile__ goto(
-		RSEQ_BEGIN
-		"cmpl %[expect], %k[t]\n\tjne %l[changed]\n\t"
-		RSEQ_SLOT
-		"cmpq %[a], (%[t], %[i])\n\tjne %l[changed]\n\t"
-		RSEQ_INJECT(3)
-		"cmpq %[b], (%[t], %[j])\n\tjne %l[changed]\n\t"
-		RSEQ_INJECT(4)
+	__asm__ __volatile__(
+		RSEQ_BEGIN RSEQ_SLOT
+		"cmpl %%fs:(%[index]), %[expect]\n\tjne 6f\n\t"
+		"cmpq %[a], (%[t], %[i])\n\tjne 6f\n\t"
+		RSEQ_INJECT(3) RSEQ_INJECT(4)
+		"cmpq %[b], (%[t], %[j])\n\tjne 6f\n\t"
 		"movq %[new], (%[t], %[k])\n"
-		"2:\n\t" RSEQ_INJECT(5)
-		: [t] "=&r"(t)
-		: RSEQ_INPUT(pc, row), [expect] "r"(index),
+		"2:\n6:\n\t"
+		: [t] "=&r"(t), "=@cce"(done)
+		: RSEQ_INPUT(pc, at), [expect] "r"(index),
 		  [a] "r"(a), [i] "r"(i), [b] "r"(b), [j] "r"(j),
 		  [new] "r"(new), [k] "r"(k)
-		: "memory", "cc" RSEQ_INJECT_CLOBBER
-		: changed);
-	return true;
-changed:
-	return false;
+		: "memory" RSEQ_INJECT_CLOBBER);
+	return done;
 }
 
 #endif /* ASM_RSEQ_H */
