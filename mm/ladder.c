@@ -1,0 +1,360 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The ladder: where new pageblocks come from. In the order of RN_LADDER, by
+ * default
+ *   hugetlb   hugetlb pages of the wanted node
+ *   thp       transparent huge pages there
+ *   other     hugetlb pages of the next nodes, nearest first
+ *   small     base pages of the wanted node
+ * and at last, unless RN_THISNODE, whatever the next nodes have or can bring
+ * up by the rungs thp and small. RN_HUGETLB leaves hugetlb and other.
+ *
+ * Every rung that could not be taken is counted with the reason, in the zone
+ * that was asked.
+ */
+#include "internal.h"
+#include "zone.h"
+
+#include <sys/mman.h>
+
+/* One bring-up in 256th parts of what is up: few mappings, little overshoot. */
+#define EXTENT_SHIFT	8
+#define EXTENT_MAX	256U
+
+static const char *const rung_names[NR_BACKINGS] = {
+	[BACKING_HUGETLB] = "hugetlb",
+	[BACKING_THP] = "thp",
+	[BACKING_SMALL] = "small",
+};
+
+static const char *const step_names[NR_STEPS] = {
+	[STEP_POOL_EMPTY] = "pool_empty",
+	[STEP_UNSUPPORTED] = "unsupported",
+	[STEP_POPULATE] = "populate_failed",
+	[STEP_WRONG_NODE] = "wrong_node",
+	[STEP_NOT_HUGE] = "not_huge",
+	[STEP_NO_ADDRESS] = "no_address",
+	[STEP_NO_MEMORY] = "no_memory",
+	[STEP_FORK] = "kept_for_fork",
+	[STEP_LOST] = "address_lost",
+};
+
+static u64 exhausted;	/* requests that no rung could meet */
+static bool told;	/* that RN_HUGETLB could not be met */
+
+void step_count(struct zone *z, enum backing backing, enum step step)
+{
+	stat_inc(&z->steps[backing][step]);
+}
+
+const char *step_name(enum step step)
+{
+	return step_names[step] ? step_names[step] : "ok";
+}
+
+bool rung_in_ladder(enum rung rung)
+{
+	for (const enum rung *r = options.ladder; *r != RUNG_END; r++)
+		if (*r == rung)
+			return true;
+	return false;
+}
+
+static enum step try_bring_up(struct zone *z, const struct bringup *how,
+			      u32 nr, u32 *block)
+{
+	enum step step;
+
+	lock(&z->lock);
+	*block = blocks_claim(z, nr, bringup_unit(how));
+	unlock(&z->lock);
+	if (*block == NO_BLOCK)
+		return STEP_NO_ADDRESS;
+	step = blocks_online(*block, nr, z->node, how);
+	if (step && step != STEP_LOST) {
+		lock(&z->lock);
+		blocks_unclaim(z, *block, nr);
+		unlock(&z->lock);
+	}
+	return step;
+}
+
+/* Fewer of them might do: the pool or the stripe is nearly used up. */
+static bool half_may_do(const struct bringup *how)
+{
+	return how->backing == BACKING_HUGETLB || how->step == STEP_NO_ADDRESS;
+}
+
+u32 blocks_bring_up(struct zone *z, struct bringup *how, u32 least, u32 most,
+		    u32 *nr)
+{
+	u32 unit = bringup_unit(how), block;
+
+	least = ALIGN(least, unit);
+	for (*nr = max(ALIGN(most, unit), least); ; ) {
+		how->step = try_bring_up(z, how, *nr, &block);
+		if (how->step == STEP_OK)
+			return block;
+		if (*nr == least || !half_may_do(how))
+			break;
+		*nr = max(least, ALIGN_DOWN(*nr / 2, unit));
+	}
+	step_count(z, how->backing, how->step);
+	return NO_BLOCK;
+}
+
+void blocks_put_down(struct zone *z, u32 block, u32 nr)
+{
+	/* If it cannot be unmapped, the address stays claimed. */
+	if (!blocks_offline(block, nr))
+		return;
+	lock(&z->lock);
+	blocks_unclaim(z, block, nr);
+	unlock(&z->lock);
+}
+
+static struct bringup how_to(enum backing backing, u32 blocks)
+{
+	bool hugetlb = backing == BACKING_HUGETLB;
+
+	return (struct bringup){
+		.backing = backing,
+		.huge_shift = hugetlb ? hugetlb_default_shift() : 0,
+		.lazy = !hugetlb && blocks >= HUGE_RUN_BLOCKS,
+	};
+}
+
+static enum backing rung_backing(enum rung rung)
+{
+	switch (rung) {
+	case RUNG_HUGETLB:	return BACKING_HUGETLB;
+	case RUNG_THP:		return BACKING_THP;
+	case RUNG_SMALL:	return BACKING_SMALL;
+	default:		return BACKING_NONE;
+	}
+}
+
+static const enum rung *ladder_for(rn_gfp_t flags)
+{
+	static const enum rung hugetlb_only[] = {
+		RUNG_HUGETLB, RUNG_OTHER_NODE, RUNG_END
+	};
+
+	return flags & RN_HUGETLB ? hugetlb_only : options.ladder;
+}
+
+bool blocks_bring_up_at(struct zone *z, u32 block, u32 nr, rn_gfp_t flags)
+{
+	for (const enum rung *r = ladder_for(flags); *r != RUNG_END; r++) {
+		enum backing backing = rung_backing(*r);
+		struct bringup how = how_to(backing, nr);
+
+		if (backing == BACKING_NONE || bringup_unit(&how) > 1)
+			continue;
+		how.step = blocks_online(block, nr, z->node, &how);
+		if (how.step == STEP_OK)
+			return true;
+		step_count(z, backing, how.step);
+		if (how.step == STEP_LOST)
+			return false;
+	}
+	lock(&z->lock);
+	blocks_unclaim(z, block, nr);
+	unlock(&z->lock);
+	return false;
+}
+
+/* How many blocks to bring up when @least are needed. */
+static u32 extent(struct zone *z, u32 least)
+{
+	u32 most = least;
+
+	lock(&z->lock);
+	/* One thread brings up more than it needs; others then need less. */
+	if (!z->bringing++ && least < HUGE_RUN_BLOCKS)
+		most = min(zone_nr_up(z) >> EXTENT_SHIFT, EXTENT_MAX);
+	unlock(&z->lock);
+	return max(most, least);
+}
+
+/* New blocks of one rung; the pages wanted are taken as they are published. */
+static u32 grow(struct zone *z, enum backing backing, u32 nr, bool *zeroed)
+{
+	u32 least = DIV_ROUND_UP(nr, PAGEBLOCK_PAGES), got, block;
+	struct bringup how = how_to(backing, least);
+	u32 pfn = NO_PFN;
+
+	if (backing == BACKING_HUGETLB && !how.huge_shift) {
+		step_count(z, backing, STEP_UNSUPPORTED);
+		return NO_PFN;
+	}
+	block = blocks_bring_up(z, &how, least, extent(z, least), &got);
+	lock(&z->lock);
+	z->bringing--;
+	if (block != NO_BLOCK) {
+		blocks_publish(z, block, got);
+		pfn = pages_take_run(z, block, nr, zeroed);
+	}
+	unlock(&z->lock);
+	return pfn;
+}
+
+static u32 other_hugetlb(u32 nr, int node, bool *zeroed)
+{
+	u32 pfn = NO_PFN;
+	int n;
+
+	for (unsigned int i = 1; pfn == NO_PFN; i++) {
+		n = node_fallback(node, i);
+		if (n < 0)
+			break;
+		pfn = zone_take(&zones[n], nr, true, zeroed);
+		if (pfn == NO_PFN)
+			pfn = grow(&zones[n], BACKING_HUGETLB, nr, zeroed);
+	}
+	return pfn;
+}
+
+static u32 other_any(u32 nr, int node, bool *zeroed)
+{
+	u32 pfn = NO_PFN;
+	int n;
+
+	for (unsigned int i = 1; pfn == NO_PFN; i++) {
+		n = node_fallback(node, i);
+		if (n < 0)
+			break;
+		pfn = zone_take(&zones[n], nr, false, zeroed);
+		for (const enum rung *r = options.ladder;
+		     pfn == NO_PFN && *r != RUNG_END; r++)
+			if (*r == RUNG_THP || *r == RUNG_SMALL)
+				pfn = grow(&zones[n], rung_backing(*r), nr,
+					   zeroed);
+	}
+	return pfn;
+}
+
+/* A flag that cannot be honoured is said, once; the counters say it always. */
+static void tell_no_hugetlb(u32 nr)
+{
+	if (__atomic_exchange_n(&told, true, __ATOMIC_RELAXED))
+		return;
+	report("RN_HUGETLB: no hugetlb pages of %lu KiB for %lu KiB; is "
+	       "vm.nr_hugepages large enough? (said once)",
+	       hugetlb_default_shift() ? 1UL << (hugetlb_default_shift() - 10) :
+	       0, (unsigned long)nr << (PAGE_SHIFT - 10));
+}
+
+/*
+ * @node itself where it has memory, else the nearest that has; then the zone's
+ * own node is the wanted one.
+ */
+u32 ladder_climb(u32 nr, int node, rn_gfp_t flags, bool *zeroed)
+{
+	bool elsewhere = !(flags & RN_THISNODE);
+	int wanted = node_fallback(node, 0);
+	u32 pfn = NO_PFN;
+
+	if (wanted < 0 || (wanted != node && !elsewhere))
+		return NO_PFN;
+	for (const enum rung *r = ladder_for(flags);
+	     pfn == NO_PFN && *r != RUNG_END; r++) {
+		if (*r != RUNG_OTHER_NODE)
+			pfn = grow(&zones[wanted], rung_backing(*r), nr,
+				   zeroed);
+		else if (elsewhere)
+			pfn = other_hugetlb(nr, node, zeroed);
+	}
+	if (pfn == NO_PFN && elsewhere && !(flags & RN_HUGETLB))
+		pfn = other_any(nr, node, zeroed);
+	if (pfn == NO_PFN)
+		stat_inc(&exhausted);
+	if (pfn == NO_PFN && flags & RN_HUGETLB)
+		tell_no_hugetlb(nr);
+	return pfn;
+}
+
+/* --- statistics --- */
+
+#define ULL(n)	((unsigned long long)(n))
+
+static void zone_lines(struct seq *s, struct zone *z)
+{
+	u32 up[NR_BACKINGS], idle, reserved, high;
+	u64 online[NR_BACKINGS], offline, lazy, huge;
+	int n = z->node;
+
+	lock(&z->lock);
+	for (int b = 0; b < NR_BACKINGS; b++) {
+		up[b] = z->nr_up[b];
+		online[b] = z->online[b];
+	}
+	idle = zone_nr_idle(z);
+	reserved = z->reserved;
+	high = z->high;
+	offline = z->offline;
+	lazy = z->lazy;
+	unlock(&z->lock);
+	for (int b = BACKING_HUGETLB; b < NR_BACKINGS; b++)
+		seq_printf(s, "node%d_pageblocks_%s %u\n", n, rung_names[b],
+			   up[b]);
+	for (int b = BACKING_HUGETLB; b < NR_BACKINGS; b++)
+		seq_printf(s, "node%d_ladder_%s_taken %llu\n", n,
+			   rung_names[b], ULL(online[b]));
+	seq_printf(s, "node%d_pageblocks_idle %u\n", n, idle);
+	seq_printf(s, "node%d_pageblocks_untouched_at_start %llu\n", n,
+		   ULL(lazy));
+	seq_printf(s, "node%d_pageblocks_reserved %u\n", n, reserved);
+	seq_printf(s, "node%d_pageblocks_offlined %llu\n", n, ULL(offline));
+	huge = thp_bytes_in(z->first, high);
+	huge -= min(huge, (u64)up[BACKING_HUGETLB] << PAGEBLOCK_SHIFT);
+	seq_printf(s, "node%d_thp_kb_present %llu\n", n, ULL(huge >> 10));
+}
+
+/* Reasons that never were are left out. */
+static void ladder_lines(struct seq *s, struct zone *z)
+{
+	for (int b = BACKING_HUGETLB; b < NR_BACKINGS; b++) {
+		for (int why = STEP_OK + 1; why < NR_STEPS; why++) {
+			u64 n = READ_ONCE(z->steps[b][why]);
+
+			if (n)
+				seq_printf(s, "node%d_ladder_%s_%s %llu\n",
+					   z->node, rung_names[b],
+					   step_names[why], ULL(n));
+		}
+	}
+}
+
+/* Over all nodes: what a program asks first. */
+static void step_down_lines(struct seq *s)
+{
+	for (int b = BACKING_HUGETLB; b < NR_BACKINGS; b++) {
+		for (int why = STEP_OK + 1; why < NR_STEPS; why++) {
+			u64 sum = 0;
+
+			for (int n = 0; n < nr_node_ids(); n++)
+				sum += READ_ONCE(zones[n].steps[b][why]);
+			if (sum)
+				seq_printf(s, "ladder_step_down_%s_%s %llu\n",
+					   rung_names[b], step_names[why],
+					   ULL(sum));
+		}
+	}
+	seq_printf(s, "ladder_exhausted %llu\n", ULL(READ_ONCE(exhausted)));
+}
+
+void vmstat_pages(struct seq *s)
+{
+	seq_printf(s, "reservation_bytes %zu\n", mem.bytes);
+	seq_printf(s, "reservation_stripes %u\n", mem.nr_stripes);
+	seq_printf(s, "meta_bytes %llu\n", ULL(meta_bytes()));
+	seq_printf(s, "meta_mapped_bytes %llu\n", ULL(meta_mapped()));
+	for (int n = 0; n < nr_node_ids(); n++) {
+		zone_lines(s, &zones[n]);
+		ladder_lines(s, &zones[n]);
+	}
+	step_down_lines(s);
+	vmstat_hugetlb(s);
+	vmstat_fork(s);
+}

@@ -1,0 +1,363 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Pageblocks up and down: the only file that maps anything into the
+ * reservation.
+ *
+ * No step may leave a hole in the reservation, because a mapping of a stranger
+ * could land in it, and none may publish a page that can still fail to come.
+ *   up    map elsewhere -> bind -> (hugetlb: populate, verify) -> mremap in ->
+ *         (others: bind, advise, name, populate, verify) -> caller publishes
+ *   down  one mmap(PROT_NONE, MAP_FIXED), which replaces atomically
+ *
+ * Hugetlb pages are populated before they are moved in, since that is where
+ * they fail. Others are populated after it: a mapping that was populated
+ * elsewhere keeps its old page offsets and never merges with its neighbours,
+ * one that moves in empty does, so that a heap of THP is one mapping.
+ *
+ * mremap() unmaps its target before it can still fail. blocks_rereserve()
+ * fills the hole again, unless a stranger was faster: then the address is lost
+ * for good (STEP_LOST) and never touched.
+ *
+ * Locks: none. The caller owns the blocks: their bits in zone.used are set and
+ * they are on no list.
+ */
+#define _GNU_SOURCE
+#include "internal.h"
+#include "zone.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
+#endif
+
+#define RESERVED (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+
+static void *block_ptr(u32 block)
+{
+	return pfn_to_ptr(block << PAGEBLOCK_ORDER);
+}
+
+static size_t blocks_bytes(u32 nr)
+{
+	return (size_t)nr << PAGEBLOCK_SHIFT;
+}
+
+/* For /proc/PID/maps; kernels without CONFIG_ANON_VMA_NAME refuse. */
+void vma_name(void *p, size_t bytes, const char *name)
+{
+	int saved = errno;
+
+	prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, p, bytes, name);
+	errno = saved;
+}
+
+bool blocks_rereserve(u32 block, u32 nr)
+{
+	void *p = block_ptr(block);
+	size_t bytes = blocks_bytes(nr);
+	void *got = mmap(p, bytes, PROT_NONE, RESERVED | MAP_FIXED_NOREPLACE,
+			 -1, 0);
+
+	if (got == p) {
+		vma_name(p, bytes, "libslab");
+		return true;
+	}
+	/* A kernel before 4.17 takes the address for a hint. */
+	if (got != MAP_FAILED)
+		munmap(got, bytes);
+	return false;
+}
+
+/*
+ * Before Linux 5.14. read() reports what a touch would make a signal of; what
+ * it writes are zeroes over zeroes.
+ */
+static int populate_by_read(char *p, size_t bytes)
+{
+	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	size_t at = 0;
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (at < bytes) {
+		n = read(fd, p + at, min(bytes - at, PAGEBLOCK_BYTES));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		at += n;
+	}
+	n = n < 0 ? -errno : -EFAULT;
+	close(fd);
+	return at == bytes ? 0 : n;
+}
+
+int populate(void *p, size_t bytes)
+{
+	while (madvise(p, bytes, MADV_POPULATE_WRITE)) {
+		if (errno == EINVAL)
+			return populate_by_read(p, bytes);
+		if (errno != EINTR && errno != EAGAIN)
+			return -errno;
+	}
+	return 0;
+}
+
+/*
+ * Moves [@p, @p + bytes) over the reserved blocks. On failure @p is unmapped
+ * and the blocks are reserved as before, or STEP_LOST.
+ */
+static enum step move_in(void *p, u32 block, u32 nr)
+{
+	size_t bytes = blocks_bytes(nr);
+
+	if (mremap(p, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
+		   block_ptr(block)) != MAP_FAILED)
+		return STEP_OK;
+	munmap(p, bytes);
+	return blocks_rereserve(block, nr) ? STEP_NO_MEMORY : STEP_LOST;
+}
+
+/*
+ * Kernels before 5.16 do not move hugetlb mappings. There it is mapped in its
+ * place, once it is known that as many pages can be had.
+ */
+static enum step hugetlb_in_place(u32 block, u32 nr, unsigned int shift,
+				  int node)
+{
+	size_t bytes = blocks_bytes(nr);
+	void *p = block_ptr(block);
+
+	if (mmap(p, bytes, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB |
+		 (int)(shift << 26), -1, 0) == MAP_FAILED)
+		return blocks_rereserve(block, nr) ? STEP_POOL_EMPTY :
+			STEP_LOST;
+	if (!mempolicy_bind(p, bytes, node, true) && !populate(p, bytes) &&
+	    (!numa_several() || pages_on_node(p, bytes, 1UL << shift, node)))
+		return STEP_OK;
+	return blocks_offline(block, nr) ? STEP_POPULATE : STEP_LOST;
+}
+
+static enum step online_hugetlb(u32 block, u32 nr, int node, unsigned int shift)
+{
+	size_t bytes = blocks_bytes(nr);
+	enum step step;
+	void *p;
+
+	/* The reservation may start on a boundary of 2 MiB only. */
+	if (mem.base & ((1UL << shift) - 1))
+		return STEP_UNSUPPORTED;
+	step = hugetlb_map(bytes, shift, &p);
+	if (step)
+		return step;
+	if (mempolicy_bind(p, bytes, node, true) || populate(p, bytes))
+		step = STEP_POPULATE;
+	else if (numa_several() &&
+		 !pages_on_node(p, bytes, 1UL << shift, node))
+		step = STEP_WRONG_NODE;
+	if (step) {
+		munmap(p, bytes);
+		return step;
+	}
+	if (mremap(p, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
+		   block_ptr(block)) != MAP_FAILED)
+		return STEP_OK;
+	step = errno == EINVAL ? STEP_UNSUPPORTED : STEP_NO_MEMORY;
+	munmap(p, bytes);
+	/* EINVAL comes before anything is unmapped: the blocks are ours. */
+	if (step == STEP_UNSUPPORTED)
+		return hugetlb_in_place(block, nr, shift, node);
+	return blocks_rereserve(block, nr) ? step : STEP_LOST;
+}
+
+static void came_small(u32 block)
+{
+	mem.blocks[block].backing = BACKING_SMALL;
+	step_count(pfn_zone(block << PAGEBLOCK_ORDER), BACKING_THP,
+		   STEP_NOT_HUGE);
+}
+
+/* Advice before the name and both before the first touch, so that it merges. */
+static void advise(void *p, size_t bytes, const struct bringup *how)
+{
+	if (how->backing == BACKING_THP)
+		madvise(p, bytes, MADV_HUGEPAGE);
+	else if (!rung_in_ladder(RUNG_THP))
+		madvise(p, bytes, MADV_NOHUGEPAGE);
+	vma_name(p, bytes, how->backing == BACKING_THP ? "libslab-thp" :
+		 "libslab-small");
+}
+
+/* In its place, but not published. */
+static enum step fill(void *p, size_t bytes, int node,
+		      const struct bringup *how)
+{
+	size_t step = sysconf(_SC_PAGESIZE);
+
+	if (mempolicy_bind(p, bytes, node, false))
+		return STEP_WRONG_NODE;
+	advise(p, bytes, how);
+	if (how->lazy)
+		return STEP_OK;
+	/* Untouched memory would lie wherever there is room on that day. */
+	if (how->backing != BACKING_THP && !how->populate && !numa_several())
+		return STEP_OK;
+	if (populate(p, bytes))
+		return STEP_POPULATE;
+	if (numa_several() && !pages_on_node(p, bytes, step, node))
+		return STEP_WRONG_NODE;
+	return STEP_OK;
+}
+
+static enum step online_plain(u32 block, u32 nr, int node,
+			      const struct bringup *how)
+{
+	size_t bytes = blocks_bytes(nr);
+	enum step step;
+	void *p;
+
+	if (how->backing == BACKING_THP && !thp_enabled())
+		return STEP_UNSUPPORTED;
+	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return STEP_NO_MEMORY;
+	step = move_in(p, block, nr);
+	if (step)
+		return step;
+	step = fill(block_ptr(block), bytes, node, how);
+	if (step && !blocks_offline(block, nr))
+		return STEP_LOST;
+	return step;
+}
+
+enum step blocks_online(u32 block, u32 nr, int node,
+			const struct bringup *how)
+{
+	enum backing backing = how->lazy ? BACKING_SMALL : how->backing;
+	enum step step;
+
+	if (sparse_open(block, nr))
+		return STEP_NO_MEMORY;
+	if (how->backing == BACKING_HUGETLB)
+		step = online_hugetlb(block, nr, node, how->huge_shift);
+	else
+		step = online_plain(block, nr, node, how);
+	if (step)
+		return step;
+	for (u32 i = block; i < block + nr; i++) {
+		struct pageblock *b = &mem.blocks[i];
+
+		memset(b, 0, sizeof(*b));
+		b->next = b->prev = NO_BLOCK;
+		b->list = -1;
+		b->backing = backing;
+		b->huge_shift = how->huge_shift;
+		b->first = i == block;
+		b->lazy = how->lazy;
+	}
+	if (backing == BACKING_THP)
+		thp_verify(block, nr, came_small);
+	return STEP_OK;
+}
+
+/* Only whole base pages of descriptors: 64 KiB hold those of four blocks. */
+static void drop_descriptors(u32 block, u32 nr)
+{
+	uintptr_t page = sysconf(_SC_PAGESIZE);
+	uintptr_t start = (uintptr_t)pfn_to_page(block << PAGEBLOCK_ORDER);
+	uintptr_t end = start + (sizeof(struct page) << PAGEBLOCK_ORDER) * nr;
+
+	start = ALIGN(start, page);
+	end = ALIGN_DOWN(end, page);
+	if (start < end)
+		madvise((void *)start, end - start, MADV_DONTNEED);
+}
+
+bool blocks_offline(u32 block, u32 nr)
+{
+	void *p = block_ptr(block);
+	size_t bytes = blocks_bytes(nr);
+
+	if (mmap(p, bytes, PROT_NONE, RESERVED | MAP_FIXED, -1, 0) ==
+	    MAP_FAILED)
+		return false;
+	vma_name(p, bytes, "libslab");
+	drop_descriptors(block, nr);
+	return true;
+}
+
+/*
+ * A piece of one mapping. It leaves a hole behind, which must be reserved
+ * again; where a stranger was faster the old address is lost, not the move.
+ */
+static bool move_piece(u32 from, u32 to, u32 nr, bool *lost)
+{
+	size_t bytes = blocks_bytes(nr);
+
+	if (mremap(block_ptr(from), bytes, bytes,
+		   MREMAP_MAYMOVE | MREMAP_FIXED, block_ptr(to)) == MAP_FAILED)
+		return false;
+	if (!blocks_rereserve(from, nr))
+		*lost = true;
+	return true;
+}
+
+/* Blocks at @block that came up together and so are one mapping. */
+static u32 piece_length(u32 block, u32 most)
+{
+	u32 nr = 1;
+
+	while (nr < most && !mem.blocks[block + nr].first &&
+	       mem.blocks[block + nr].backing == mem.blocks[block].backing)
+		nr++;
+	return nr;
+}
+
+/* Pieces [0, @nr) are at @to; brings them home, where nothing is mapped. */
+static void move_back(u32 from, u32 to, u32 nr, bool *lost)
+{
+	u32 n;
+
+	for (u32 at = 0; at < nr; at += n) {
+		n = piece_length(from + at, nr - at);
+		if (!move_piece(to + at, from + at, n, lost))
+			bug("a large object is torn in two: mremap: %s",
+			    strerror(errno));
+	}
+}
+
+bool blocks_move(u32 from, u32 to, u32 nr, bool *lost)
+{
+	u32 at, n;
+
+	*lost = false;
+	for (at = 0; at < nr; at += n) {
+		n = piece_length(from + at, nr - at);
+		if (!move_piece(from + at, to + at, n, lost))
+			break;
+	}
+	if (at == nr)
+		return true;
+	/* The user may have split it, by mlock() of a part of it say. */
+	if (*lost)
+		bug("a large object is torn in two: its old address was taken");
+	if (!blocks_rereserve(to + at, n))
+		*lost = true;
+	move_back(from, to, at, lost);
+	return false;
+}

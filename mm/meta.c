@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Memory for metadata: outside of the reservation, so that no pointer into it
+ * is ever mistaken for a user's, and never given back, so that a slow path may
+ * read it without a lock.
+ *
+ * Locks: meta_lock, a leaf, covers the chunk that is being handed out.
+ */
+#define _GNU_SOURCE
+#include "internal.h"
+#include "zone.h"
+
+#include <sys/mman.h>
+
+#define META_ALIGN	64UL
+#define META_CHUNK_MIN	(64UL << 10)
+#define META_CHUNK_MAX	(1UL << 20)
+
+static struct lock meta_lock;
+static char *chunk;		/* what is left of the current chunk */
+static size_t chunk_left;
+static size_t chunk_next = META_CHUNK_MIN;
+static u64 handed_out;
+static u64 mapped;
+
+static void *map_rw(size_t bytes)
+{
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	vma_name(p, bytes, "libslab-meta");
+	stat_add(&mapped, bytes);
+	return p;
+}
+
+/* Under meta_lock. What is left of the old chunk is lost: under 1/16 of it. */
+static bool chunk_refill(size_t bytes)
+{
+	size_t size = max(chunk_next, ALIGN(bytes, META_UNIT));
+	char *p = map_rw(size);
+
+	if (!p && size > META_UNIT) {
+		size = ALIGN(bytes, META_UNIT);
+		p = map_rw(size);
+	}
+	if (!p)
+		return false;
+	chunk = p;
+	chunk_left = size;
+	chunk_next = min(chunk_next * 2, META_CHUNK_MAX);
+	return true;
+}
+
+void *meta_alloc(size_t bytes)
+{
+	void *p = NULL;
+
+	if (bytes > SIZE_MAX / 2) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	bytes = ALIGN(bytes, META_ALIGN);
+	/* What would waste much of a chunk gets a mapping of its own. */
+	if (bytes >= META_CHUNK_MAX / 16) {
+		bytes = ALIGN(bytes, META_UNIT);
+		p = map_rw(bytes);
+	} else {
+		lock(&meta_lock);
+		if (bytes <= chunk_left || chunk_refill(bytes)) {
+			p = chunk;
+			chunk += bytes;
+			chunk_left -= bytes;
+		}
+		unlock(&meta_lock);
+	}
+	if (p)
+		stat_add(&handed_out, bytes);
+	else
+		errno = ENOMEM;
+	return p;
+}
+
+/*
+ * Whole units of 64 KiB, which is a multiple of every base page size: tables
+ * from meta_reserve() start on one and are a multiple of it long.
+ */
+int meta_open(void *p, size_t bytes)
+{
+	uintptr_t start = ALIGN_DOWN((uintptr_t)p, META_UNIT);
+	uintptr_t end = ALIGN((uintptr_t)p + bytes, META_UNIT);
+
+	if (mprotect((void *)start, end - start, PROT_READ | PROT_WRITE))
+		return -ENOMEM;
+	return 0;
+}
+
+void *meta_reserve(size_t bytes, int prot)
+{
+	size_t whole = ALIGN(bytes, META_UNIT) + META_UNIT;
+	void *p = mmap(NULL, whole, prot,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		return NULL;
+	vma_name(p, whole, "libslab-tables");
+	return (void *)ALIGN((uintptr_t)p, META_UNIT);
+}
+
+u64 meta_bytes(void)
+{
+	return READ_ONCE(handed_out);
+}
+
+u64 meta_mapped(void)
+{
+	return READ_ONCE(mapped);
+}

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A zone's bookkeeping: which pageblocks of the stripe are unused, idle or
+ * partly free, and where. Nothing here maps anything.
+ *
+ * Finding: a partly free block in O(1) by the mask of lists; idle and unused
+ * blocks by a scan of bitmaps up to the highest block ever used, 64 blocks a
+ * word: 800 words for 100 GiB, against 100 us to fill a block with zeroes.
+ *
+ * All under zone.lock.
+ */
+#include "internal.h"
+#include "zone.h"
+
+#include <sys/mman.h>
+
+int zone_init(struct zone *z, int node)
+{
+	u32 blocks = 1U << (mem.stripe_order - PAGEBLOCK_ORDER);
+	size_t bytes = DIV_ROUND_UP(blocks, 64) * sizeof(u64);
+
+	z->node = node;
+	z->first = (u32)node << (mem.stripe_order - PAGEBLOCK_ORDER);
+	z->nr_blocks = blocks;
+	/* The last page of 16 TiB would be NO_PFN. */
+	if ((u64)(z->first + blocks) << PAGEBLOCK_ORDER > NO_PFN)
+		z->nr_blocks--;
+	for (int c = 0; c < NR_CLASSES; c++) {
+		for (int i = 0; i < NR_LISTS; i++)
+			z->list[c][i] = NO_BLOCK;
+		z->idle[c] = meta_reserve(bytes, PROT_NONE);
+		if (!z->idle[c])
+			return -ENOMEM;
+	}
+	z->used = meta_reserve(bytes, PROT_NONE);
+	return z->used ? 0 : -ENOMEM;
+}
+
+u32 zone_nr_idle(const struct zone *z)
+{
+	return z->nr_idle[CLASS_HUGETLB] + z->nr_idle[CLASS_OTHER];
+}
+
+u32 zone_nr_up(const struct zone *z)
+{
+	return z->nr_up[BACKING_HUGETLB] + z->nr_up[BACKING_THP] +
+		z->nr_up[BACKING_SMALL];
+}
+
+/* --- bitmaps; positions are relative to the first block of the stripe --- */
+
+static void bits_set(u64 *map, u32 at, u32 nr)
+{
+	for (u32 i = at; i < at + nr; i++)
+		map[i / 64] |= 1ULL << i % 64;
+}
+
+static void bits_clear(u64 *map, u32 at, u32 nr)
+{
+	for (u32 i = at; i < at + nr; i++)
+		map[i / 64] &= ~(1ULL << i % 64);
+}
+
+static bool bit_test(const u64 *map, u32 at)
+{
+	return map[at / 64] >> at % 64 & 1;
+}
+
+bool block_is_idle(const struct zone *z, u32 block)
+{
+	u32 at = block - z->first;
+
+	return at < z->high && (bit_test(z->idle[CLASS_HUGETLB], at) ||
+				bit_test(z->idle[CLASS_OTHER], at));
+}
+
+bool block_is_used(const struct zone *z, u32 block)
+{
+	u32 at = block - z->first;
+
+	return at < z->high && bit_test(z->used, at);
+}
+
+/* Candidates of @kind among blocks 64 * @i to 64 * @i + 63, a bit each. */
+static u64 candidates(const struct zone *z, enum run_kind kind, u32 i)
+{
+	switch (kind) {
+	case RUN_UNUSED:
+		return ~z->used[i];
+	case RUN_IDLE_HUGETLB:
+		return z->idle[CLASS_HUGETLB][i];
+	default:
+		return z->idle[CLASS_HUGETLB][i] | z->idle[CLASS_OTHER][i];
+	}
+}
+
+/*
+ * The first position from @at on, and before @end, whose bit is @want; @end
+ * where there is none. Only below z->high are there bits to read.
+ */
+static u32 next_bit(const struct zone *z, enum run_kind kind, u32 at, u32 end,
+		    bool want)
+{
+	u32 bits = min(end, z->high);
+
+	while (at < bits) {
+		u64 word = candidates(z, kind, at / 64);
+
+		word = (want ? word : ~word) >> at % 64;
+		if (word)
+			return min(at + (u32)__builtin_ctzll(word), end);
+		at = ALIGN_DOWN(at, 64) + 64;
+	}
+	/* Above, all is unused. */
+	at = min(at, end);
+	return (kind == RUN_UNUSED) == want ? at : end;
+}
+
+static u32 run_find_from(const struct zone *z, enum run_kind kind, u32 at,
+			 u32 nr, u32 align)
+{
+	u32 limit = kind == RUN_UNUSED ? z->nr_blocks : z->high;
+
+	while (at < limit && limit - at >= nr) {
+		u32 end;
+
+		at = next_bit(z, kind, at, limit, true);
+		at = ALIGN(at, align);
+		if (at >= limit || limit - at < nr)
+			break;
+		end = next_bit(z, kind, at, at + nr, false);
+		if (end == at + nr)
+			return z->first + at;
+		at = end + 1;
+	}
+	return NO_BLOCK;
+}
+
+u32 run_find(const struct zone *z, enum run_kind kind, u32 nr, u32 align)
+{
+	u32 from = kind == RUN_UNUSED ? z->unused_from : 0;
+
+	return run_find_from(z, kind, from, nr, align);
+}
+
+/* Blocks that come and go together with @block; all of them idle, or 0. */
+static u32 idle_unit(const struct zone *z, u32 block, u32 *start)
+{
+	unsigned int shift = mem.blocks[block].huge_shift;
+	u32 unit = shift > PAGEBLOCK_SHIFT ? 1U << (shift - PAGEBLOCK_SHIFT) : 1;
+	u32 at = ALIGN_DOWN(block, unit) - z->first;
+
+	*start = z->first + at;
+	return next_bit(z, RUN_IDLE, at, at + unit, false) == at + unit ?
+		unit : 0;
+}
+
+u32 run_find_idle_top(const struct zone *z, u32 from, u32 to, u32 most, u32 *nr)
+{
+	u32 at = min(to, z->first + z->high);
+
+	*nr = 0;
+	while (at > from && *nr < most) {
+		u32 start, unit = 0;
+
+		if (block_is_idle(z, at - 1))
+			unit = idle_unit(z, at - 1, &start);
+		if (unit && start >= from && *nr + unit <= most) {
+			*nr += unit;
+			at = start;
+		} else if (*nr) {
+			break;
+		} else {
+			/* Not to be had; a whole word of nothing in one go. */
+			u32 i = (at - 1 - z->first) / 64;
+
+			at--;
+			if (!candidates(z, RUN_IDLE, i))
+				at = max(from, z->first + i * 64);
+		}
+	}
+	return *nr ? at : NO_BLOCK;
+}
+
+/* --- address space --- */
+
+static int bitmaps_open(struct zone *z, u32 upto)
+{
+	u32 next = min(ALIGN(upto, (u32)META_UNIT * 8), ALIGN(z->nr_blocks, 64));
+	u32 from = z->opened / 64, words = next / 64 - from;
+	size_t bytes = words * sizeof(u64);
+
+	if (upto <= z->opened)
+		return 0;
+	if (meta_open(&z->used[from], bytes) ||
+	    meta_open(&z->idle[CLASS_HUGETLB][from], bytes) ||
+	    meta_open(&z->idle[CLASS_OTHER][from], bytes))
+		return -ENOMEM;
+	z->opened = next;
+	return 0;
+}
+
+bool blocks_claim_at(struct zone *z, u32 block, u32 nr)
+{
+	u32 at = block - z->first;
+
+	if (at > z->nr_blocks || z->nr_blocks - at < nr)
+		return false;
+	if (next_bit(z, RUN_UNUSED, at, at + nr, false) != at + nr)
+		return false;
+	if (bitmaps_open(z, at + nr))
+		return false;
+	bits_set(z->used, at, nr);
+	z->high = max(z->high, at + nr);
+	return true;
+}
+
+u32 blocks_claim(struct zone *z, u32 nr, u32 align)
+{
+	u32 block = run_find(z, RUN_UNUSED, nr, align);
+
+	if (block == NO_BLOCK || !blocks_claim_at(z, block, nr))
+		return NO_BLOCK;
+	if (nr == 1 && align == 1)
+		z->unused_from = block - z->first + 1;
+	return block;
+}
+
+void blocks_unclaim(struct zone *z, u32 block, u32 nr)
+{
+	u32 at = block - z->first;
+
+	bits_clear(z->used, at, nr);
+	z->unused_from = min(z->unused_from, at);
+}
+
+/* --- lists --- */
+
+static void list_unlink(struct zone *z, struct pageblock *b, enum class c)
+{
+	if (b->list < 0)
+		return;
+	if (b->prev != NO_BLOCK)
+		mem.blocks[b->prev].next = b->next;
+	else
+		z->list[c][b->list] = b->next;
+	if (b->next != NO_BLOCK)
+		mem.blocks[b->next].prev = b->prev;
+	if (z->list[c][b->list] == NO_BLOCK)
+		z->mask[c] &= ~(1ULL << b->list);
+	b->list = -1;
+}
+
+static void list_link(struct zone *z, u32 block, enum class c, int list)
+{
+	struct pageblock *b = &mem.blocks[block];
+
+	b->list = list;
+	b->prev = NO_BLOCK;
+	b->next = z->list[c][list];
+	if (b->next != NO_BLOCK)
+		mem.blocks[b->next].prev = block;
+	z->list[c][list] = block;
+	z->mask[c] |= 1ULL << list;
+}
+
+/* Fullest first. The steps are finer where a block is about to drain. */
+static unsigned int fill_of(unsigned int nr_free)
+{
+	static const u16 most_free[NR_FILLS - 1] = { 32, 96, 192, 320, 448 };
+	unsigned int fill = 0;
+
+	while (fill < NR_FILLS - 1 && nr_free > most_free[fill])
+		fill++;
+	return fill;
+}
+
+static int list_of(const struct pageblock *b)
+{
+	if (b->nr_free == 0 || b->nr_free == PAGEBLOCK_PAGES)
+		return -1;
+	return pageblock_largest(b) * NR_FILLS + fill_of(b->nr_free);
+}
+
+static void idle_set(struct zone *z, u32 block, enum class c, bool idle)
+{
+	u32 at = block - z->first;
+
+	if (bit_test(z->idle[c], at) == idle)
+		return;
+	if (idle) {
+		bits_set(z->idle[c], at, 1);
+		z->nr_idle[c]++;
+	} else {
+		bits_clear(z->idle[c], at, 1);
+		z->nr_idle[c]--;
+	}
+}
+
+void block_requeue(struct zone *z, u32 block)
+{
+	struct pageblock *b = &mem.blocks[block];
+	enum class c = class_of(b->backing);
+	int list = list_of(b);
+
+	if (list != b->list) {
+		list_unlink(z, b, c);
+		if (list >= 0)
+			list_link(z, block, c, list);
+	}
+	idle_set(z, block, c, b->nr_free == PAGEBLOCK_PAGES);
+}
+
+void block_set_backing(struct zone *z, u32 block, enum backing backing)
+{
+	struct pageblock *b = &mem.blocks[block];
+	enum class c = class_of(b->backing);
+
+	list_unlink(z, b, c);
+	idle_set(z, block, c, false);
+	z->nr_up[b->backing]--;
+	b->backing = backing;
+	b->huge_shift = 0;
+	z->nr_up[backing]++;
+	block_requeue(z, block);
+}
+
+/* --- up and down --- */
+
+/* All of them free now, and to be found. */
+static void blocks_attach(struct zone *z, u32 block, u32 nr)
+{
+	for (u32 i = block; i < block + nr; i++) {
+		struct pageblock *b = &mem.blocks[i];
+
+		pageblock_put(b, 0, PAGEBLOCK_PAGES);
+		z->nr_up[b->backing]++;
+		z->lazy += b->lazy;
+		block_requeue(z, i);
+	}
+}
+
+void blocks_publish(struct zone *z, u32 block, u32 nr)
+{
+	for (u32 i = block; i < block + nr; i++)
+		z->online[mem.blocks[i].backing]++;
+	blocks_attach(z, block, nr);
+}
+
+void blocks_detach(struct zone *z, u32 block, u32 nr)
+{
+	for (u32 i = block; i < block + nr; i++) {
+		struct pageblock *b = &mem.blocks[i];
+
+		pageblock_take_at(b, 0, PAGEBLOCK_PAGES);
+		z->nr_up[b->backing]--;
+		z->lazy -= b->lazy;
+		block_requeue(z, i);
+	}
+}
+
+void blocks_reattach(struct zone *z, u32 block, u32 nr)
+{
+	blocks_attach(z, block, nr);
+}
+
+void blocks_retire(struct zone *z, u32 block, u32 nr)
+{
+	for (u32 i = block; i < block + nr; i++)
+		mem.blocks[i].backing = BACKING_NONE;
+	z->offline += nr;
+	blocks_unclaim(z, block, nr);
+}

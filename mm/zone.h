@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of floor 1 share among themselves.
+ *
+ *   page_alloc.c      zones: pages taken and given back
+ *   zone.c            the lists and bitmaps of a zone
+ *   ladder.c          which rung new memory comes from
+ *   mremap.c          runs that grow in place or move
+ *   memory_hotplug.c  pageblocks up and down
+ *   hugetlb.c         sizes and pools
+ *   huge_memory.c     transparent huge pages: are they there?
+ *   mempolicy.c       nodes
+ */
+#ifndef MM_ZONE_H
+#define MM_ZONE_H
+
+#include "internal.h"
+
+#define META_UNIT	(64UL << 10)
+#define NO_BLOCK	NO_PFN
+
+/* Why a rung of the ladder could not be taken. */
+enum step {
+	STEP_OK,
+	STEP_POOL_EMPTY,	/* the hugetlb pool has not that many pages */
+	STEP_UNSUPPORTED,	/* no such page size, or THP is switched off */
+	STEP_POPULATE,		/* mapped, but the pages did not come */
+	STEP_WRONG_NODE,	/* they came from another node */
+	STEP_NOT_HUGE,		/* THP asked for, small pages came */
+	STEP_NO_ADDRESS,	/* the node's stripe is full */
+	STEP_NO_MEMORY,		/* mmap or a table failed: limits, maps */
+	STEP_FORK,		/* the pages are left for copies after fork */
+	STEP_LOST,		/* as NO_MEMORY, and the address is not ours */
+	NR_STEPS
+};
+
+/*
+ * Lists of partly free pageblocks, by order of the largest free block and by
+ * fill, fullest first: the lowest set bit of the mask, from the wanted order
+ * up, is the shortest sufficient free range in the fullest block.
+ */
+#define NR_FILLS	6
+#define NR_LISTS	((PAGEBLOCK_ORDER + 1) * NR_FILLS)
+static_assert(NR_LISTS <= 64, "one word must hold the mask of lists");
+
+/* Blocks are kept apart by what RN_HUGETLB asks for. */
+enum class { CLASS_HUGETLB, CLASS_OTHER, NR_CLASSES };
+
+/**
+ * struct zone - the pageblocks of one node's stripe
+ *
+ * Of every block below @high exactly one holds:
+ *   unused: its bit in @used is clear;
+ *   idle: its bits in @used and in one @idle are set, nr_free == 512;
+ *   partly free: on one of @list, 0 < nr_free < 512;
+ *   full: nr_free == 0; so are blocks on their way up or down.
+ * nr_up[HUGETLB] + nr_up[THP] + nr_up[SMALL] = blocks idle, partly free and
+ * full, without those on their way.
+ *
+ * @lock: covers all but the statistics, and the pageblocks of the stripe
+ * @node: its number
+ * @first: its first pageblock
+ * @nr_blocks: pageblocks in the stripe
+ * @high: no block from here on was ever used
+ * @opened: bits of the bitmaps that may be written
+ * @unused_from: no block below is unused
+ * @used: bit i: the address of block @first + i is taken
+ * @idle: bit i: block @first + i is up and wholly free; by class
+ * @mask: bit i: @list[i] is not empty; by class
+ * @list: first block of each list; by class
+ * @nr_up: blocks that are up, by backing
+ * @nr_idle: bits set in @idle
+ * @reserved: so many blocks stay up, whatever becomes idle
+ * @bringing: threads that bring blocks up right now
+ * @online: blocks brought up, by backing; statistics from here on
+ * @offline: blocks given back
+ * @steps: rungs that could not be taken, by backing asked for and reason
+ */
+struct zone {
+	struct lock lock;
+	int node;
+	u32 first;
+	u32 nr_blocks;
+	u32 high;
+	u32 opened;
+	u32 unused_from;
+	u32 reserved;
+	u32 bringing;
+	u32 nr_idle[NR_CLASSES];
+	u32 nr_up[NR_BACKINGS];
+	u64 *used;
+	u64 *idle[NR_CLASSES];
+	u64 mask[NR_CLASSES];
+	u32 list[NR_CLASSES][NR_LISTS];
+	u64 online[NR_BACKINGS];
+	u64 offline;
+	u64 lazy;
+	u64 steps[NR_BACKINGS][NR_STEPS];
+} __aligned(64);
+
+extern struct zone *zones;	/* by node number */
+
+static inline struct zone *pfn_zone(u32 pfn)
+{
+	return &zones[pfn_to_node(pfn)];
+}
+
+static inline enum class class_of(enum backing backing)
+{
+	return backing == BACKING_HUGETLB ? CLASS_HUGETLB : CLASS_OTHER;
+}
+
+/* A run from here on is mapped on its own and offlined when it is freed. */
+#define HUGE_RUN_BLOCKS	32U	/* 64 MiB */
+
+/* --- zone.c; all under zone.lock --- */
+
+enum run_kind { RUN_UNUSED, RUN_IDLE, RUN_IDLE_HUGETLB };
+
+int zone_init(struct zone *z, int node);
+u32 run_find(const struct zone *z, enum run_kind kind, u32 nr, u32 align);
+/* The highest run of idle blocks in [from, to) that can go; sets *@nr <= most. */
+u32 run_find_idle_top(const struct zone *z, u32 from, u32 to, u32 most,
+		      u32 *nr);
+bool block_is_idle(const struct zone *z, u32 block);
+bool block_is_used(const struct zone *z, u32 block);
+u32 blocks_claim(struct zone *z, u32 nr, u32 align);	/* address, or NO_BLOCK */
+bool blocks_claim_at(struct zone *z, u32 block, u32 nr);
+void blocks_unclaim(struct zone *z, u32 block, u32 nr);
+void blocks_publish(struct zone *z, u32 block, u32 nr);	/* up and idle now */
+void blocks_detach(struct zone *z, u32 block, u32 nr);	/* idle to way down */
+void blocks_reattach(struct zone *z, u32 block, u32 nr);	/* and back */
+void blocks_retire(struct zone *z, u32 block, u32 nr);	/* down and unused now */
+void block_requeue(struct zone *z, u32 block);		/* after take or put */
+void block_set_backing(struct zone *z, u32 block, enum backing backing);
+u32 zone_nr_up(const struct zone *z);
+u32 zone_nr_idle(const struct zone *z);
+
+/* --- page_alloc.c --- */
+
+/* Takes @nr pages from the start of @block, all free; under zone.lock. */
+u32 pages_take_run(struct zone *z, u32 block, u32 nr, bool *zeroed);
+void pages_put_run(struct zone *z, u32 pfn, u32 nr);	/* under zone.lock */
+u32 zone_take(struct zone *z, u32 nr, bool hugetlb_only, bool *zeroed);
+/*
+ * Offlines idle blocks in [@from, @to) while more than @keep are idle in the
+ * zone, but never the reserved ones. Bytes given back.
+ */
+size_t zone_trim(struct zone *z, u32 from, u32 to, u32 keep);
+size_t pages_trim(void);	/* as pages_shrink(), but keeps the reserved */
+
+/* --- ladder.c --- */
+
+struct bringup;
+
+void step_count(struct zone *z, enum backing backing, enum step step);
+const char *step_name(enum step step);
+bool rung_in_ladder(enum rung rung);
+/*
+ * @nr pages from new blocks, of @node or another one. The address of a block
+ * is claimed, filled and published; NO_PFN if no rung has as much.
+ */
+u32 ladder_climb(u32 nr, int node, rn_gfp_t flags, bool *zeroed);
+/*
+ * Claims address space for @most blocks or, halving, for down to @least, and
+ * brings it up unpublished. Sets *@nr and how->step; NO_BLOCK if it cannot.
+ */
+u32 blocks_bring_up(struct zone *z, struct bringup *how, u32 least, u32 most,
+		    u32 *nr);
+/*
+ * Brings up blocks that the caller has claimed, unpublished, on that node. If
+ * no rung will do, they are not claimed any more.
+ */
+bool blocks_bring_up_at(struct zone *z, u32 block, u32 nr, rn_gfp_t flags);
+void blocks_put_down(struct zone *z, u32 block, u32 nr);	/* unpublished */
+
+/* --- mremap.c --- */
+
+/* Moves a run of pages without a copy; the new one, or NO_PFN. */
+u32 pages_move(u32 pfn, u32 nr, u32 new_nr, rn_gfp_t flags);
+
+/* --- memory_hotplug.c --- */
+
+/**
+ * struct bringup - how pageblocks are to come up
+ * @backing: the rung
+ * @huge_shift: log2 of the hugetlb page; 0 for the other rungs
+ * @populate: small pages too are to be there at once
+ * @lazy: nothing is touched now, and nothing can be verified
+ * @step: what blocks_bring_up() ended with
+ */
+struct bringup {
+	enum backing backing;
+	u8 huge_shift;
+	bool populate;
+	bool lazy;
+	enum step step;
+};
+
+/* Blocks that must come and go together. */
+static inline u32 bringup_unit(const struct bringup *how)
+{
+	return how->huge_shift > PAGEBLOCK_SHIFT ?
+		1U << (how->huge_shift - PAGEBLOCK_SHIFT) : 1;
+}
+
+enum step blocks_online(u32 block, u32 nr, int node,
+			const struct bringup *how);
+/* False where the kernel would not take it back (too many maps). */
+bool blocks_offline(u32 block, u32 nr);
+bool blocks_rereserve(u32 block, u32 nr);	/* fills a hole, if still one */
+/*
+ * Moves what is mapped at @from to @to; on failure nothing has moved. *@lost:
+ * some of what is now unmapped, @from or on failure @to, is no longer ours.
+ */
+bool blocks_move(u32 from, u32 to, u32 nr, bool *lost);
+int populate(void *p, size_t bytes);
+void vma_name(void *p, size_t bytes, const char *name);
+
+/* --- hugetlb.c --- */
+
+#define MAX_HUGE_SIZES	8
+
+/**
+ * struct hugetlb_pool - a pool of hugetlb pages
+ * @shift: log2 of the size of its pages
+ * @mount: a hugetlbfs of that size, or NULL; for the stats
+ */
+struct hugetlb_pool {
+	unsigned int shift;
+	const char *mount;
+	u64 fork_kept;	/* pages that copies after fork may still need */
+};
+
+extern struct hugetlb_pool hugetlb_pools[MAX_HUGE_SIZES];
+extern unsigned int nr_hugetlb_pools;
+
+void hugetlb_init(void);
+struct hugetlb_pool *hugetlb_pool(unsigned int shift);
+unsigned int hugetlb_default_shift(void);	/* 0 where there is none */
+/* Pages that nobody has or is promised; 0 where it cannot be read. */
+u64 hugetlb_unclaimed(unsigned int shift);
+enum step hugetlb_map(size_t bytes, unsigned int shift, void **p);
+void vmstat_hugetlb(struct seq *s);
+
+/* --- hugetlb_fork.c --- */
+
+void vmstat_fork(struct seq *s);
+
+/* --- huge_memory.c --- */
+
+bool thp_enabled(void);
+/* Calls @not_huge for each of the @nr blocks at @block that is none. */
+void thp_verify(u32 block, u32 nr, void (*not_huge)(u32 block));
+u64 thp_bytes_in(u32 block, u32 nr);	/* what is huge there now */
+
+/* --- mempolicy.c --- */
+
+bool numa_several(void);	/* memory may come from more than one node */
+/* All pages of [p, p + bytes), @step apart, lie on @node. */
+bool pages_on_node(void *p, size_t bytes, size_t step, int node);
+size_t read_small_file(const char *path, char *buf, size_t size);
+
+/* --- meta.c --- */
+
+u64 meta_mapped(void);
+
+#endif /* MM_ZONE_H */
