@@ -193,12 +193,15 @@ static void *move(void *p, size_t old, size_t size, rn_gfp_t flags)
 	return new;
 }
 
-static void *realloc_large(void *p, size_t size, rn_gfp_t flags)
+static void *realloc_large(void *p, size_t old, size_t size, rn_gfp_t flags)
 {
 	unsigned int ticket = gate_enter();
-	void *new = large_realloc(p, size, flags);
+	char *new = large_realloc(p, size, flags);
 
 	gate_exit(ticket);
+	/* The rest of its last page is usable, and must not keep old bytes. */
+	if (new && flags & RN_ZERO && size < old)
+		memset(new + size, 0, rn_size(new) - size);
 	return new;
 }
 
@@ -233,7 +236,7 @@ RN_API void *rn_realloc(void *p, size_t size, rn_gfp_t flags)
 		return p;
 	}
 	if (old > KMALLOC_MAX && size > KMALLOC_MAX) {
-		new = realloc_large(p, size, flags);
+		new = realloc_large(p, old, size, flags);
 		if (new)
 			return new;
 	}
