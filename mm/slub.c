@@ -120,11 +120,11 @@ static void refill(struct rn_cache *c, struct cache_node *n, struct sheaf *s,
 /* The adaptive size of a refill, doubled each time up to a whole sheaf. */
 static unsigned int refill_size(struct rn_cache *c, struct cache_node *n)
 {
-	unsigned int want = READ_ONCE(n->fill);
+	unsigned int most = c->sheaf_capacity;
+	unsigned int want = min(READ_ONCE(n->fill), most);
 
-	if (want < c->sheaf_capacity)
-		WRITE_ONCE(n->fill, min(2 * want, (unsigned int)
-					c->sheaf_capacity));
+	if (want < most)
+		WRITE_ONCE(n->fill, 2 * want);
 	return want;
 }
 
