@@ -283,7 +283,7 @@ RN_API size_t rn_alloc_bulk(size_t size, rn_gfp_t flags, size_t n, void **p)
 RN_API size_t rn_size_roundup(size_t size)
 {
 	mm_init();
-	if (size > RN_MAX_SIZE || mm_init_error())
+	if (!size || size > RN_MAX_SIZE || mm_init_error())
 		return size;
 	if (size > KMALLOC_MAX)
 		return ALIGN(size, PAGE_BYTES);
