@@ -76,7 +76,7 @@ void mm_init(void)
 
 int mm_init_error(void)
 {
-	return init_error;
+	return -init_error;
 }
 
 static __attribute__((constructor)) void reserve_constructor(void)
