@@ -180,6 +180,7 @@ int nr_node_ids(void);		/* highest possible node + 1, at most 64 */
 bool node_has_memory(int node);	/* and the process may use it */
 int cpu_to_mem(unsigned int cpu);	/* nearest allowed node with memory */
 int numa_local_node(void);	/* cpu_to_mem() of the CPU that asks */
+int numa_policy_node(void);	/* or, under interleave, the next in turn */
 /*
  * The i-th node to try for memory wanted on @node, nearest first: i = 0 is the
  * node itself where it has memory. -1 past the last.
@@ -220,16 +221,10 @@ bool pages_extend(u32 pfn, u32 nr, u32 new_nr, rn_gfp_t flags);
 /* Bytes of idle pageblocks given back to the system, on every node. */
 size_t pages_shrink(void);
 
-/* --- memory_hotplug.c: pageblocks up and down, by the ladder --- */
+/* --- reserve.c --- */
 
-/*
- * Brings up @nr contiguous pageblocks at @block of @node's stripe, by the
- * first rung of the ladder that can give them all; published only when whole.
- * On return each has .backing set. 0 or -ENOMEM.
- */
-int blocks_online(u32 block, u32 nr, int node, rn_gfp_t flags);
-/* Gives their memory back; the address space stays reserved. */
-void blocks_offline(u32 block, u32 nr);
+/* rn_reserve() for who is inside the gate already. */
+int pages_reserve(size_t bytes, int node, unsigned int flags);
 
 /* --- large.c: runs of pages given to a user --- */
 
