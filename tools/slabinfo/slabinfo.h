@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * slabinfo: what its files offer one another.
+ */
+#ifndef SLABINFO_H
+#define SLABINFO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <rn/pages.h>
+
+/**
+ * struct cache - a line of the text
+ * @name: of the cache
+ * @active: objects in users' hands
+ * @objects: in all slabs
+ * @size: bytes from one object to the next
+ * @per_slab: objects in a slab
+ * @pages_per_slab: of RN_PAGE_SIZE bytes
+ * @slabs: number of slabs
+ * @space: bytes of all slabs
+ * @used: bytes of the active objects
+ *
+ * used <= space; what lies between is the loss.
+ */
+struct cache {
+	char *name;
+	uint64_t active, objects, size;
+	uint64_t per_slab, pages_per_slab, slabs;
+	uint64_t space, used;
+};
+
+struct caches {
+	struct cache *cache;
+	size_t nr;
+};
+
+enum sort { SORT_NAME, SORT_SIZE, SORT_LOSS };
+
+/**
+ * struct choice - which caches to show, and how
+ * @sort: by what
+ * @inverted: the other way round
+ * @lines: so many at most; 0: all
+ * @zero: those without slabs too
+ * @empty: only those without objects in use
+ * @pattern: regular expression that the name must match, or NULL
+ * @bytes: sizes in bytes, not in K, M or G
+ */
+struct choice {
+	enum sort sort;
+	bool inverted;
+	size_t lines;
+	bool zero;
+	bool empty;
+	const char *pattern;
+	bool bytes;
+};
+
+/* The exit status of everything that goes wrong here. */
+#define EXIT_TROUBLE	1
+
+/* --- main.c --- */
+
+/* "slabinfo: ..." on stderr, and the end with EXIT_TROUBLE. */
+void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* --- text.c --- */
+
+/* Reads all of @f; dies, naming @name and the line, where it is no slabinfo. */
+void read_caches(FILE *f, const char *name, struct caches *all);
+void read_file(const char *name, struct caches *all);
+void free_caches(struct caches *all);
+
+/* --- list.c --- */
+
+/* Keeps what was chosen, in the order that was chosen. */
+void choose_caches(struct caches *all, const struct choice *choice);
+void print_list(const struct caches *all, const struct choice *choice);
+void print_report(const struct caches *all, const struct choice *choice);
+const char *size_text(uint64_t bytes, const struct choice *choice,
+		      char buf[24]);
+double percent(uint64_t part, uint64_t whole);
+
+/* --- totals.c --- */
+
+void print_totals(const struct caches *all, const struct choice *choice);
+
+/* --- json.c --- */
+
+void print_json(const struct caches *all);
+
+/* --- command.c --- */
+
+/* Runs @argv to its end, reads what it left; its exit status. */
+int run_command(char **argv, struct caches *all);
+/* Becomes @argv, with @file in the place of /proc/slabinfo. */
+void run_as_proc(const char *file, char **argv) __attribute__((noreturn));
+
+#endif /* SLABINFO_H */
