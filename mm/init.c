@@ -13,7 +13,7 @@
 #include <rn/vmstat.h>
 
 static struct lock init_lock;
-static bool initialised;
+bool mm_initialised;
 static int init_error;
 
 static int init_floors(void)
@@ -50,14 +50,12 @@ static void reserve_at_start(void)
 		    options.reserve, strerror(-ret));
 }
 
-void mm_init(void)
+void mm_init_slow(void)
 {
 	bool first;
 
-	if (likely(smp_load_acquire(&initialised)))
-		return;
 	lock(&init_lock);
-	first = !initialised;
+	first = !mm_initialised;
 	if (first) {
 		options_read();
 		init_error = init_floors();
@@ -65,7 +63,7 @@ void mm_init(void)
 			report("cannot start: %s", strerror(-init_error));
 		else
 			percpu_open_fast_paths();
-		smp_store_release(&initialised, true);
+		smp_store_release(&mm_initialised, true);
 	}
 	unlock(&init_lock);
 	if (first && !init_error) {

@@ -95,8 +95,17 @@ void options_read(void);
 
 /* --- init.c --- */
 
-void mm_init(void);		/* idempotent, thread-safe */
+void mm_init_slow(void);
 int mm_init_error(void);	/* 0, or the errno that init ended with */
+
+extern bool mm_initialised;
+
+/* Idempotent, thread-safe, and one load when it is done. */
+static inline void mm_init(void)
+{
+	if (unlikely(!smp_load_acquire(&mm_initialised)))
+		mm_init_slow();
+}
 
 /* --- meta.c: memory for metadata, never given back --- */
 
@@ -218,7 +227,7 @@ u32 pages_alloc(u32 nr, int node, rn_gfp_t flags, bool *zeroed);
 void pages_free(u32 pfn, u32 nr);
 /* Takes the pages right behind a run, in place; true if that worked. */
 bool pages_extend(u32 pfn, u32 nr, u32 new_nr, rn_gfp_t flags);
-/* Bytes of idle pageblocks given back to the system, on every node. */
+/* Bytes of idle pageblocks given back, on every node; reserved ones stay. */
 size_t pages_shrink(void);
 
 /* --- reserve.c --- */

@@ -180,8 +180,8 @@ RN_API void *rn_alloc(size_t size, rn_gfp_t flags)
 
 	if (likely(size - 1 < smp_load_acquire(&hot.local_max) && !flags)) {
 		object = fast_pop(at_of_small[(size - 1) / 8]);
-		if (likely(object))
-			return object;
+		return likely(object) ? object
+				      : alloc_slow(size, 0, RN_NO_NODE);
 	}
 	return alloc_medium(size, flags);
 }
@@ -193,8 +193,8 @@ RN_API void *rn_alloc_class_v1(unsigned int class_, size_t size,
 
 	if (likely(smp_load_acquire(&hot.local_max) && !flags)) {
 		object = fast_pop(slot_at(class_));
-		if (likely(object))
-			return object;
+		return likely(object) ? object
+				      : alloc_slow(size, 0, RN_NO_NODE);
 	}
 	return flags == RN_ZERO ? rn_zalloc(size, 0)
 				: alloc_medium(size, flags);

@@ -70,25 +70,41 @@ void sheaf_pool_stats(u64 *bytes, u64 *bytes_free);
  * @empty: list of those without
  * @nr_full: length of @full
  * @nr_empty: length of @empty
+ * @max_full: sheaves with objects that are kept; the rest is flushed
  * @objects: sum of the objects in @full
  * @allocs: fast-path allocations of all sheaves that were here
  * @frees: likewise frees
+ * @alloc_slow: allocations that came here, on the slow path
+ * @free_slow: frees that did
  */
 struct barn {
 	struct lock lock;
 	u32 full, empty;
 	u32 nr_full, nr_empty;
+	u32 max_full;
 	u64 objects;
 	u64 allocs, frees;
+	u64 alloc_slow, free_slow;
 };
 
-struct sheaf *barn_get_full(struct barn *b);
-struct sheaf *barn_get_empty(struct barn *b);
 /*
- * Keeps @s, unless @b then had more than @max_full sheaves with objects:
- * false, and @s stays the caller's. What the fast paths did with it is counted.
+ * For an allocation: a sheaf with objects, against @empty (which may be NULL).
+ * NULL when there is none; then @empty stays the caller's.
  */
-bool barn_put(struct barn *b, struct sheaf *s, unsigned int max_full);
+struct sheaf *barn_exchange_empty(struct barn *b, struct sheaf *empty);
+/*
+ * For a free: keeps @full (which may be NULL) and returns an empty sheaf if
+ * there is one. *@kept is false when @full stays the caller's, to be flushed.
+ */
+struct sheaf *barn_exchange_full(struct barn *b, struct sheaf *full,
+				 bool *kept);
+/* Keeps a sheaf, with objects or without; false: it stays the caller's. */
+bool barn_put(struct barn *b, struct sheaf *s);
+/* Any sheaf with objects, or any at all; NULL when there is none. */
+struct sheaf *barn_take_full(struct barn *b);
+struct sheaf *barn_take(struct barn *b);
+/* Counts what the fast paths did with a sheaf that came out of a slot. */
+void barn_count(struct barn *b, struct sheaf *s);
 
 #pragma GCC visibility pop
 

@@ -137,6 +137,24 @@ static void settle(struct rn_cache *c, struct cache_node *n, struct page *slab)
 
 /* --- new slabs, and their end --- */
 
+/* What a barn keeps of any cache, in bytes and in sheaves. */
+#define BARN_BYTES	(512UL << 10)
+#define BARN_SHEAVES	4
+
+/*
+ * Under list_lock. With the number of slabs changes what the barn keeps: some
+ * sheaves for a balance that swings, and a 32nd of the objects on the node for
+ * a large heap that does.
+ */
+static void set_nr_slabs(struct rn_cache *c, struct cache_node *n, u32 nr)
+{
+	u64 objects = (u64)nr * c->objects / 32 + BARN_BYTES / c->size;
+
+	WRITE_ONCE(n->nr_slabs, nr);
+	WRITE_ONCE(n->barn.max_full,
+		   BARN_SHEAVES + objects / c->sheaf_capacity);
+}
+
 static void set_rows(const struct rn_cache *c, u32 pfn, unsigned int row)
 {
 	for (u32 i = 0; i < 1U << c->order; i++)
@@ -167,7 +185,7 @@ static struct page *slab_new(struct rn_cache *c, int *node, rn_gfp_t flags)
 	};
 	set_rows(c, pfn, slab->row);
 	lock(&n->list_lock);
-	WRITE_ONCE(n->nr_slabs, n->nr_slabs + 1);
+	set_nr_slabs(c, n, n->nr_slabs + 1);
 	unlock(&n->list_lock);
 	return slab;
 }
@@ -202,7 +220,7 @@ static u32 take_empty(struct rn_cache *c, struct cache_node *n,
 		list_remove(n, slab);
 		slab->next = chain;
 		chain = page_to_pfn(slab);
-		WRITE_ONCE(n->nr_slabs, n->nr_slabs - 1);
+		set_nr_slabs(c, n, n->nr_slabs - 1);
 		add_free(n, -(u64)c->objects);
 	}
 	return chain;

@@ -32,8 +32,6 @@
  *	of slabs that are not active
  * @fill: objects that the next refill asks for; doubles up to a sheaf, so that
  *	a cache used once does not take a slab's worth
- * @alloc_slow: allocations that took the slow path
- * @free_slow: frees that did
  * @refills: sheaves filled from slabs
  * @flushes: sheaves emptied into slabs
  */
@@ -46,9 +44,7 @@ struct cache_node {
 	u32 nr_slabs;
 	u64 nr_free;
 	u32 fill;
-	u64 alloc_slow __aligned(64);
-	u64 free_slow;
-	u64 refills;
+	u64 refills __aligned(64);
 	u64 flushes;
 } __aligned(64);
 

@@ -22,18 +22,6 @@
 #include <string.h>
 #include <time.h>
 
-/*
- * Sheaves with objects that a barn keeps: some for a balance that swings, and
- * a 32nd of the objects on the node for a large heap that does.
- */
-static unsigned int max_full(const struct rn_cache *c,
-			     const struct cache_node *n)
-{
-	u64 objects = (u64)READ_ONCE(n->nr_slabs) * c->objects;
-
-	return 16 + objects / 32 / c->sheaf_capacity;
-}
-
 static void flush(struct rn_cache *c, struct cache_node *n, struct sheaf *s)
 {
 	slab_free_objects(c, n, s->objects, sheaf_count(s));
@@ -45,17 +33,18 @@ static void flush(struct rn_cache *c, struct cache_node *n, struct sheaf *s)
 static void give_back(struct rn_cache *c, struct cache_node *n,
 		      struct sheaf *s)
 {
-	if (barn_put(&n->barn, s, max_full(c, n)))
+	if (barn_put(&n->barn, s))
 		return;
 	flush(c, n, s);
-	barn_put(&n->barn, s, 0);
+	barn_put(&n->barn, s);
 }
 
-static struct sheaf *get_empty(struct rn_cache *c, struct cache_node *n)
+/* The spare sheaf of this CPU, now the caller's; or NULL. */
+static struct sheaf *detach_spare(unsigned int row, struct slot_view *v)
 {
-	struct sheaf *s = barn_get_empty(&n->barn);
-
-	return s ? s : sheaf_alloc(c->sheaf_capacity);
+	if (!v->spare || !percpu_set_spare(row, v, NULL))
+		return NULL;
+	return v->spare;
 }
 
 /* The active slab of this CPU, now the caller's; or NULL. */
@@ -128,28 +117,10 @@ static unsigned int refill_size(struct rn_cache *c, struct cache_node *n)
 	return want;
 }
 
-/* A sheaf with objects that lie on *@node; or NULL, and perhaps another one. */
-static struct sheaf *get_full(struct rn_cache *c, struct cache_node *n,
-			      int *node, rn_gfp_t flags)
-{
-	struct sheaf *s = barn_get_full(&n->barn);
-
-	if (s)
-		return s;
-	s = get_empty(c, n);
-	if (!s)
-		return NULL;
-	refill(c, n, s, refill_size(c, n), node, flags);
-	stat_inc(&n->refills);
-	if (sheaf_count(s))
-		return s;
-	barn_put(&n->barn, s, 0);
-	return NULL;
-}
-
 /*
- * Makes @s the main sheaf of this CPU; main becomes the spare, and the spare
- * goes to the barn. Or @s does, when the slot is closed or changed underneath.
+ * Makes @s the main sheaf of this CPU; main becomes the spare, and the spare,
+ * if there is one, goes to the barn. Or @s does, when the slot is closed or
+ * changed underneath.
  */
 static void install(struct rn_cache *c, struct cache_node *n,
 		    unsigned int row, struct sheaf *s)
@@ -168,6 +139,35 @@ static void install(struct rn_cache *c, struct cache_node *n,
 		give_back(c, n, out);
 }
 
+/*
+ * A sheaf with objects that lie on *@node: @s itself if another thread has
+ * filled it, one from the barn, or @s (or a new one) refilled. NULL if there
+ * is no memory, and then perhaps another *@node.
+ */
+static struct sheaf *get_full(struct rn_cache *c, struct cache_node *n,
+			      struct sheaf *s, int *node, rn_gfp_t flags)
+{
+	struct sheaf *full;
+
+	if (s && sheaf_count(s)) {
+		barn_count(&n->barn, s);
+		return s;
+	}
+	full = barn_exchange_empty(&n->barn, s);
+	if (likely(full))
+		return full;
+	if (!s)
+		s = sheaf_alloc(c->sheaf_capacity);
+	if (!s)
+		return NULL;
+	refill(c, n, s, refill_size(c, n), node, flags);
+	stat_inc(&n->refills);
+	if (sheaf_count(s))
+		return s;
+	barn_put(&n->barn, s);
+	return NULL;
+}
+
 /* From the slot, the barn or the slabs of *@node; NULL as get_full(). */
 static void *alloc_on(struct rn_cache *c, int *node, rn_gfp_t flags)
 {
@@ -180,20 +180,20 @@ static void *alloc_on(struct rn_cache *c, int *node, rn_gfp_t flags)
 	if (!n)
 		return NULL;
 	for (;;) {
+		percpu_view(row, &v);
+		if (v.spare && sheaf_count(v.spare))
+			percpu_swap(row, &v);
+		else if (!v.main || !sheaf_count(v.main))
+			break;
 		object = percpu_pop(row);
 		if (object)
 			return object;
-		percpu_view(row, &v);
-		if (!v.spare || !sheaf_count(v.spare) ||
-		    !percpu_swap(row, &v))
-			break;
 	}
-	s = get_full(c, n, node, flags);
+	s = get_full(c, n, detach_spare(row, &v), node, flags);
 	if (!s)
 		return NULL;
 	object = sheaf_take(s);
 	install(c, n, row, s);
-	stat_inc(&n->alloc_slow);
 	return object;
 }
 
@@ -256,6 +256,30 @@ noinline void *slab_alloc_slow(struct rn_cache *c, rn_gfp_t flags, int node)
 
 /* --- free --- */
 
+static bool has_room(const struct sheaf *s)
+{
+	return sheaf_count(s) < READ_ONCE(s->capacity);
+}
+
+/*
+ * An empty sheaf, against a full one: the barn's, or @s after its objects went
+ * into the slabs. NULL if there is no memory for a new one.
+ */
+static struct sheaf *get_empty(struct rn_cache *c, struct cache_node *n,
+			       struct sheaf *s)
+{
+	struct sheaf *empty;
+	bool kept;
+
+	empty = barn_exchange_full(&n->barn, s, &kept);
+	if (likely(empty))
+		return empty;
+	if (kept)
+		return sheaf_alloc(c->sheaf_capacity);
+	flush(c, n, s);
+	return s;
+}
+
 static void free_on(struct rn_cache *c, struct cache_node *n,
 		    unsigned int row, const void *object)
 {
@@ -263,15 +287,15 @@ static void free_on(struct rn_cache *c, struct cache_node *n,
 	struct sheaf *s;
 
 	for (;;) {
+		percpu_view(row, &v);
+		if (v.spare && has_room(v.spare))
+			percpu_swap(row, &v);
+		else if (!v.main || !has_room(v.main))
+			break;
 		if (percpu_push(row, object))
 			return;
-		percpu_view(row, &v);
-		if (!v.spare || sheaf_count(v.spare) >= v.spare->capacity ||
-		    !percpu_swap(row, &v))
-			break;
 	}
-	stat_inc(&n->free_slow);
-	s = get_empty(c, n);
+	s = get_empty(c, n, detach_spare(row, &v));
 	if (s) {
 		sheaf_add(s, object);
 		install(c, n, row, s);
@@ -299,17 +323,22 @@ struct flush_to {
 	struct cache_node *n;
 };
 
+static void flush_sheaf(struct rn_cache *c, struct cache_node *n,
+			struct sheaf *s)
+{
+	barn_count(&n->barn, s);
+	if (sheaf_count(s))
+		flush(c, n, s);
+	sheaf_free(s);
+}
+
 static void take_slot(void *arg, struct sheaf *s[2], struct page *active)
 {
 	struct flush_to *to = arg;
 
-	for (int i = 0; i < 2; i++) {
-		/* Refused when it has objects, but counted. */
-		if (!s[i] || barn_put(&to->n->barn, s[i], 0))
-			continue;
-		flush(to->c, to->n, s[i]);
-		barn_put(&to->n->barn, s[i], 0);
-	}
+	for (int i = 0; i < 2; i++)
+		if (s[i])
+			flush_sheaf(to->c, to->n, s[i]);
 	if (active)
 		slab_put(to->c, active);
 }
@@ -318,12 +347,8 @@ static void flush_barn(struct rn_cache *c, struct cache_node *n)
 {
 	struct sheaf *s;
 
-	while ((s = barn_get_full(&n->barn))) {
-		flush(c, n, s);
-		barn_put(&n->barn, s, 0);
-	}
-	while ((s = barn_get_empty(&n->barn)))
-		sheaf_free(s);
+	while ((s = barn_take(&n->barn)))
+		flush_sheaf(c, n, s);
 }
 
 void cache_flush(struct rn_cache *c)
@@ -388,8 +413,8 @@ static void usage_on(struct rn_cache *c, int node, struct cache_node *n,
 	u->objects += objects;
 	/* While others run, the parts are from different moments. */
 	u->active += objects > free ? objects - free : 0;
-	u->slow_allocs += READ_ONCE(n->alloc_slow);
-	u->slow_frees += READ_ONCE(n->free_slow);
+	u->slow_allocs += READ_ONCE(n->barn.alloc_slow);
+	u->slow_frees += READ_ONCE(n->barn.free_slow);
 	u->refills += READ_ONCE(n->refills);
 	u->flushes += READ_ONCE(n->flushes);
 }

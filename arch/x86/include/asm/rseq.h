@@ -11,6 +11,10 @@
  * The signature in front of the abort handler is the one glibc registers
  * (RSEQ_SIG); "ud1 sig(%rip), %edi" makes it an instruction that traps.
  *
+ * The word is loaded, added to in a register and stored: one add to memory is
+ * two instructions less and was 15 % slower, since the next operation's load
+ * is then not forwarded from the store at once.
+ *
  * The result is in the flags, where the last instruction that sets them leaves
  * them: "above" after the adds of pop and push (their sums are neither zero nor
  * carry) and not after a test or comparison that ends early; "equal" after the
@@ -67,19 +71,20 @@ static __always_inline u32 rseq_read(ptrdiff_t offset)
 static __always_inline void *rseq_pop(const struct percpu *pc, size_t at)
 {
 	void *t, *object;
+	u64 m, word;
 	bool done;
-	u64 m;
 
 	__asm__ __volatile__(
 		RSEQ_BEGIN RSEQ_SLOT
 		"movq (%[t]), %[m]\n\t"
 		"testq %[m], %[m]\n\tjz 6f\n\t" RSEQ_INJECT(3)
-		"movzwl (%[m]), %k[t]\n\t"
+		"movq (%[m]), %[w]\n\tmovzwl %w[w], %k[t]\n\t"
 		"testl %k[t], %k[t]\n\tjz 6f\n\t"
 		"movq 8(%[m], %[t], 8), %[o]\n\t" RSEQ_INJECT(4)
-		"addq $0xffff, (%[m])\n"
+		"addq $0xffff, %[w]\n\tmovq %[w], (%[m])\n"
 		"2:\n6:\n\t"
-		: [t] "=&r"(t), [m] "=&r"(m), [o] "=&a"(object), "=@cca"(done)
+		: [t] "=&r"(t), [m] "=&r"(m), [w] "=&r"(word), [o] "=&a"(object),
+		  "=@cca"(done)
 		: RSEQ_INPUT(pc, at)
 		: "memory" RSEQ_INJECT_CLOBBER);
 	if (likely(done)) {
@@ -98,20 +103,20 @@ static __always_inline void *rseq_pop(const struct percpu *pc, size_t at)
 static __always_inline bool rseq_push(const struct percpu *pc, size_t at,
 				      const void *object)
 {
+	u64 m, word;
 	bool done;
 	void *t;
-	u64 m;
 
 	__asm__ __volatile__(
 		RSEQ_BEGIN RSEQ_SLOT
 		"movq (%[t]), %[m]\n\t"
 		"testq %[m], %[m]\n\tjz 6f\n\t" RSEQ_INJECT(3)
-		"movzwl (%[m]), %k[t]\n\t"
+		"movq (%[m]), %[w]\n\tmovzwl %w[w], %k[t]\n\t"
 		"cmpw %w[t], 8(%[m])\n\tjbe 6f\n\t"
 		"movq %[o], 16(%[m], %[t], 8)\n\t" RSEQ_INJECT(4)
-		"addq $0x10001, (%[m])\n"
+		"addq $0x10001, %[w]\n\tmovq %[w], (%[m])\n"
 		"2:\n6:\n\t"
-		: [t] "=&r"(t), [m] "=&r"(m), "=@cca"(done)
+		: [t] "=&r"(t), [m] "=&r"(m), [w] "=&r"(word), "=@cca"(done)
 		: RSEQ_INPUT(pc, at), [o] "r"(object)
 		: "memory" RSEQ_INJECT_CLOBBER);
 	return done;
