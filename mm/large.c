@@ -17,18 +17,12 @@
 #define PAUSE_MAX_MS	100U
 
 /* RN_NOFAIL: others free meanwhile, or the system finds memory. */
-static u32 alloc_nofail(u32 nr, int node, rn_gfp_t flags, bool *zeroed)
+static void back_off(unsigned int *ms)
 {
-	unsigned int ms = PAUSE_MIN_MS;
-	u32 pfn;
+	struct timespec pause = { .tv_nsec = *ms * 1000000L };
 
-	while ((pfn = pages_alloc(nr, node, flags, zeroed)) == NO_PFN) {
-		struct timespec pause = { .tv_nsec = ms * 1000000L };
-
-		nanosleep(&pause, NULL);
-		ms = min(ms * 2, PAUSE_MAX_MS);
-	}
-	return pfn;
+	nanosleep(&pause, NULL);
+	*ms = min(*ms * 2, PAUSE_MAX_MS);
 }
 
 static void *run_to_user(u32 pfn, u32 nr)
@@ -55,10 +49,7 @@ static void *run_alloc(size_t pages, rn_gfp_t flags, int node)
 	}
 	if (node == RN_NO_NODE)
 		node = numa_policy_node();
-	if (flags & RN_NOFAIL)
-		pfn = alloc_nofail(pages, node, flags, &zeroed);
-	else
-		pfn = pages_alloc(pages, node, flags, &zeroed);
+	pfn = pages_alloc(pages, node, flags, &zeroed);
 	if (pfn == NO_PFN)
 		return NULL;
 	p = run_to_user(pfn, pages);
@@ -71,7 +62,13 @@ void *large_alloc(size_t size, rn_gfp_t flags, int node)
 {
 	size_t pages = (size >> PAGE_SHIFT) + !!(size & (PAGE_BYTES - 1));
 
-	return run_alloc(max(pages, (size_t)1), flags, node);
+	unsigned int ms = PAUSE_MIN_MS;
+	void *p;
+
+	pages = max(pages, (size_t)1);
+	while (!(p = run_alloc(pages, flags, node)) && flags & RN_NOFAIL)
+		back_off(&ms);
+	return p;
 }
 
 void large_free(void *p, struct page *head)
@@ -153,7 +150,7 @@ static bool node_is_valid(int node)
  */
 RN_API void *rn_alloc_pages(unsigned int order, rn_gfp_t flags, int node)
 {
-	unsigned int ticket;
+	unsigned int ticket, ms = PAUSE_MIN_MS;
 	void *p;
 
 	mm_init();
@@ -169,10 +166,15 @@ RN_API void *rn_alloc_pages(unsigned int order, rn_gfp_t flags, int node)
 		errno = EINVAL;
 		return NULL;
 	}
-	ticket = gate_enter();
-	p = run_alloc((size_t)1 << order, flags, node);
-	gate_exit(ticket);
-	return p;
+	for (;;) {
+		ticket = gate_enter();
+		p = run_alloc((size_t)1 << order, flags, node);
+		gate_exit(ticket);
+		if (p || !(flags & RN_NOFAIL))
+			return p;
+		/* Outside of the gate, or nobody could fork meanwhile. */
+		back_off(&ms);
+	}
 }
 
 /* The head of the run that @addr and @order name, or a report and the end. */

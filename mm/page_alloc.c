@@ -190,7 +190,7 @@ size_t zone_trim(struct zone *z, u32 from, u32 to, u32 keep)
 	return bytes;
 }
 
-size_t pages_trim(void)
+size_t pages_shrink(void)
 {
 	size_t bytes = 0;
 
@@ -198,16 +198,6 @@ size_t pages_trim(void)
 		bytes += zone_trim(&zones[n], zones[n].first,
 				   zones[n].first + zones[n].nr_blocks, 0);
 	return bytes;
-}
-
-size_t pages_shrink(void)
-{
-	for (int n = 0; n < nr_node_ids(); n++) {
-		lock(&zones[n].lock);
-		zones[n].reserved = 0;
-		unlock(&zones[n].lock);
-	}
-	return pages_trim();
 }
 
 /* --- allocating --- */
@@ -247,7 +237,7 @@ u32 pages_alloc(u32 nr, int node, rn_gfp_t flags, bool *zeroed)
 	if (nr)
 		pfn = alloc_once(nr, node, flags, &zero);
 	/* What is idle but scattered, or on another rung, may make room. */
-	if (pfn == NO_PFN && nr && !(flags & RN_NOWAIT) && pages_trim())
+	if (pfn == NO_PFN && nr && !(flags & RN_NOWAIT) && pages_shrink())
 		pfn = alloc_once(nr, node, flags, &zero);
 	if (zeroed)
 		*zeroed = zero;

@@ -206,8 +206,8 @@ int pages_reserve(size_t bytes, int node, unsigned int flags)
  * @flags: RN_RESERVE_*; 0 allows the whole ladder and all nodes
  *
  * All of it is populated when the call returns, whatever it is backed by, and
- * stays with the process until rn_shrink_all(). Of what is not backed by
- * hugetlb, although the ladder has it, one line on stderr tells.
+ * stays with the process, through rn_shrink_all() too. If some of it is not
+ * backed by hugetlb although the ladder has it, one line on stderr says so.
  *
  * Context: any thread, no lock of the library held; not from a signal handler.
  * Return: 0; -EINVAL for a bad node, flag, or size of page; -ENOMEM where not

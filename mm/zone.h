@@ -147,7 +147,6 @@ u32 zone_take(struct zone *z, u32 nr, bool hugetlb_only, bool *zeroed);
  * zone, but never the reserved ones. Bytes given back.
  */
 size_t zone_trim(struct zone *z, u32 from, u32 to, u32 keep);
-size_t pages_trim(void);	/* as pages_shrink(), but keeps the reserved */
 
 /* --- ladder.c --- */
 
