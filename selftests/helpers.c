@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+#include "helpers.h"
+
+#include <fcntl.h>
+#include <rn/vmstat.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* --- contents --- */
+
+static uint64_t pattern_word(const void *p, uint64_t seed)
+{
+	uint64_t x = ((uint64_t)p ^ seed) * 0x9e3779b97f4a7c15;
+
+	return x ^ x >> 29;
+}
+
+void pattern_set(void *p, size_t n, uint64_t seed)
+{
+	char *c = p;
+
+	for (size_t i = 0; i < n; i += 8) {
+		uint64_t w = pattern_word(c + i, seed);
+
+		memcpy(c + i, &w, n - i < 8 ? n - i : 8);
+	}
+}
+
+bool pattern_ok(const void *p, size_t n, uint64_t seed)
+{
+	const char *c = p;
+
+	for (size_t i = 0; i < n; i += 8) {
+		uint64_t w = pattern_word(c + i, seed);
+
+		if (memcmp(c + i, &w, n - i < 8 ? n - i : 8))
+			return false;
+	}
+	return true;
+}
+
+bool all_zero(const void *p, size_t n)
+{
+	const char *c = p;
+
+	return !n || (!*c && !memcmp(c, c + 1, n - 1));
+}
+
+/* --- figures --- */
+
+static char *text_of_fd(int fd)
+{
+	off_t len = lseek(fd, 0, SEEK_END);
+	char *text = malloc(len + 1);
+
+	if (!text || pread(fd, text, len, 0) != len) {
+		perror("text_of_fd");
+		abort();
+	}
+	text[len] = '\0';
+	return text;
+}
+
+static int text_fd(void)
+{
+	int fd = memfd_create("text", MFD_CLOEXEC);
+
+	if (fd < 0) {
+		perror("memfd_create");
+		abort();
+	}
+	return fd;
+}
+
+char *dump_text(int (*dump)(int fd))
+{
+	int fd = text_fd(), ret = dump(fd);
+	char *text;
+
+	ck_assert_int_eq(ret, 0);
+	text = text_of_fd(fd);
+	close(fd);
+	return text;
+}
+
+/* The number behind @name at the start of a line of @text, or -1. */
+static long number_after(const char *text, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (!strncmp(line, name, len) && strchr(" \t", line[len]))
+			return strtol(line + len, NULL, 10);
+	}
+	return -1;
+}
+
+long vmstat(const char *name)
+{
+	char *text = dump_text(rn_vmstat);
+	long value = number_after(text, name);
+
+	free(text);
+	return value;
+}
+
+/* A small file of /proc or /sys; "" when it cannot be read. */
+static void read_file(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
+
+	buf[n < 0 ? 0 : n] = '\0';
+	if (fd >= 0)
+		close(fd);
+}
+
+long status_value(const char *name)
+{
+	char text[8192], with_colon[64];
+
+	read_file("/proc/self/status", text, sizeof(text));
+	snprintf(with_colon, sizeof(with_colon), "%s:", name);
+	return number_after(text, with_colon);
+}
+
+/* The kernel's format of a line, as it prints it. */
+static const char line_format[] =
+	"%-17s %6lu %6lu %6u %4u %4u : tunables %4u %4u %4u "
+	": slabdata %6lu %6lu %6lu";
+
+bool slabinfo_parse(const char *line, size_t len, struct slabinfo *s)
+{
+	char again[512];
+	int n;
+
+	if (sscanf(line, "%63s %lu %lu %u %u %u : tunables %u %u %u : slabdata "
+		   "%lu %lu %lu", s->name, &s->active, &s->objects, &s->size,
+		   &s->per_slab, &s->pages_per_slab, &s->limit, &s->batchcount,
+		   &s->sharedfactor, &s->active_slabs, &s->slabs,
+		   &s->sharedavail) != 12)
+		return false;
+	n = snprintf(again, sizeof(again), line_format, s->name, s->active,
+		     s->objects, s->size, s->per_slab, s->pages_per_slab,
+		     s->limit, s->batchcount, s->sharedfactor,
+		     s->active_slabs, s->slabs, s->sharedavail);
+	return (size_t)n == len && !memcmp(line, again, len);
+}
+
+/* Calls @look for each line of a cache, until it says true. */
+static bool slabinfo_each(bool (*look)(const struct slabinfo *s, void *arg),
+			  void *arg)
+{
+	char *text = dump_text(rn_slabinfo), *line = text;
+	struct slabinfo s;
+	bool found = false;
+
+	for (int i = 0; !found && *line; i++) {
+		size_t len = strcspn(line, "\n");
+
+		if (i >= 2) {
+			ck_assert_msg(slabinfo_parse(line, len, &s),
+				      "not slabinfo: %.*s", (int)len, line);
+			found = look(&s, arg);
+		}
+		line += len + (line[len] == '\n');
+	}
+	free(text);
+	return found;
+}
+
+struct wanted {
+	const char *name;
+	struct slabinfo *where;
+};
+
+static bool is_wanted(const struct slabinfo *s, void *arg)
+{
+	struct wanted *w = arg;
+
+	if (strcmp(s->name, w->name))
+		return false;
+	*w->where = *s;
+	return true;
+}
+
+bool slabinfo_of(const char *cache, struct slabinfo *s)
+{
+	struct wanted w = { cache, s };
+
+	return slabinfo_each(is_wanted, &w);
+}
+
+static bool add_active(const struct slabinfo *s, void *arg)
+{
+	*(unsigned long *)arg += s->active;
+	return false;
+}
+
+unsigned long slabinfo_active(void)
+{
+	unsigned long sum = 0;
+
+	slabinfo_each(add_active, &sum);
+	return sum;
+}
+
+/* --- stderr --- */
+
+static int old_stderr = -1, new_stderr;
+
+void stderr_catch(void)
+{
+	new_stderr = text_fd();
+	old_stderr = dup(STDERR_FILENO);
+	dup2(new_stderr, STDERR_FILENO);
+}
+
+char *stderr_caught(void)
+{
+	char *text = text_of_fd(new_stderr);
+
+	dup2(old_stderr, STDERR_FILENO);
+	close(old_stderr);
+	close(new_stderr);
+	return text;
+}
+
+/* --- the program --- */
+
+bool forced_fallback(void)
+{
+	const char *mode = getenv("RN_PERCPU");
+
+	return mode && !strcmp(mode, "fallback");
+}
+
+void skip_part(const char *test, const char *reason)
+{
+	printf("SKIP %s: %s\n", test, reason);
+	fflush(stdout);
+}
+
+int suite_main(Suite *s)
+{
+	SRunner *runner = srunner_create(s);
+	int failed;
+
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

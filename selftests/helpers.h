@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What several tests need: patterns in memory, the library's own figures as
+ * numbers, its words on stderr, and the frame of a Check program.
+ */
+#ifndef SELFTESTS_HELPERS_H
+#define SELFTESTS_HELPERS_H
+
+#include <check.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ARRAY_LEN(a)	(sizeof(a) / sizeof((a)[0]))
+
+#if defined(__SANITIZE_THREAD__)
+#define SANITIZER_THREAD 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define SANITIZER_THREAD 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZER_ADDRESS 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZER_ADDRESS 1
+#endif
+#endif
+
+/* Everything is many times slower under a sanitizer: do less of it. */
+#if defined(SANITIZER_THREAD) || defined(SANITIZER_ADDRESS)
+#define LESS	8
+#else
+#define LESS	1
+#endif
+
+/* A number that the compiler does not know, for requests it would refuse. */
+static inline size_t opaque(size_t n)
+{
+	volatile size_t v = n;
+
+	return v;
+}
+
+static inline uint64_t xorshift(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+/* --- contents --- */
+
+/* Fills @n bytes with what only this address and seed would have. */
+void pattern_set(void *p, size_t n, uint64_t seed);
+/* Does it still? */
+bool pattern_ok(const void *p, size_t n, uint64_t seed);
+bool all_zero(const void *p, size_t n);
+
+/* --- figures --- */
+
+/* What @dump writes, ended by a 0; to be freed by free(). */
+char *dump_text(int (*dump)(int fd));
+
+/* The value of a line of rn_vmstat(), or -1 when it has no such line. */
+long vmstat(const char *name);
+
+/* The number of a "Name:   123 kB" line of /proc/self/status, or -1. */
+long status_value(const char *name);
+
+struct slabinfo {
+	char name[64];
+	unsigned long active, objects;
+	unsigned int size, per_slab, pages_per_slab;
+	unsigned int limit, batchcount, sharedfactor;
+	unsigned long active_slabs, slabs, sharedavail;
+};
+
+/* One line of slabinfo text; false when it is not exactly one. */
+bool slabinfo_parse(const char *line, size_t len, struct slabinfo *s);
+/* The line of a cache; false when there is none. */
+bool slabinfo_of(const char *cache, struct slabinfo *s);
+/* Objects in use in all caches together. */
+unsigned long slabinfo_active(void);
+
+/* --- stderr --- */
+
+/* From here on stderr is kept; the second call gives it back as text. */
+void stderr_catch(void);
+char *stderr_caught(void);	/* to be freed by free() */
+
+/* --- the program --- */
+
+/* Is RN_PERCPU=fallback forced on all of this program? */
+bool forced_fallback(void);
+/* A part that cannot be tested here; scripts/check counts these lines. */
+void skip_part(const char *test, const char *reason);
+/* Runs the suite; what main() returns. */
+int suite_main(Suite *s);
+
+#endif /* SELFTESTS_HELPERS_H */
