@@ -26,7 +26,7 @@ static unsigned int rows_used = 1;	/* row 0 is nobody's, always empty */
 
 int slab_init(void)
 {
-	cache_of_row = meta_reserve(sizeof(*cache_of_row) << row_node_shift, 0);
+	cache_of_row = meta_alloc(sizeof(*cache_of_row) << row_node_shift);
 	if (getrandom(&slab_secret, sizeof(slab_secret), GRND_NONBLOCK) < 0)
 		slab_secret = (u64)&slab_secret * 0x9e3779b97f4a7c15;
 	return cache_of_row ? 0 : -ENOMEM;
@@ -151,8 +151,7 @@ static struct rn_cache *cache_struct(void)
 	if (!c)
 		return NULL;
 	c->node = meta_alloc(nr_node_ids() * sizeof(*c->node));
-	if (!c->node || meta_open(&cache_of_row[rows_used],
-				  sizeof(*cache_of_row)))
+	if (!c->node)
 		return NULL;
 	c->row = rows_used++;
 	cache_of_row[c->row] = c;
