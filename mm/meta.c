@@ -83,6 +83,25 @@ void *meta_alloc(size_t bytes)
 }
 
 /*
+ * Units that were opened lately, by address: what is open stays open, so that
+ * a hit needs no system call, and a lost update costs one.
+ */
+#define OPEN_CACHE	256
+
+static uintptr_t open_cache[OPEN_CACHE];
+
+static uintptr_t *open_cache_slot(uintptr_t unit)
+{
+	return &open_cache[unit / META_UNIT % OPEN_CACHE];
+}
+
+static bool open_cached(uintptr_t unit)
+{
+	/* Pairs with meta_open(): a hit comes after the mprotect(). */
+	return __atomic_load_n(open_cache_slot(unit), __ATOMIC_ACQUIRE) == unit;
+}
+
+/*
  * Whole units of 64 KiB, which is a multiple of every base page size: tables
  * from meta_reserve() start on one and are a multiple of it long.
  */
@@ -91,8 +110,15 @@ int meta_open(void *p, size_t bytes)
 	uintptr_t start = ALIGN_DOWN((uintptr_t)p, META_UNIT);
 	uintptr_t end = ALIGN((uintptr_t)p + bytes, META_UNIT);
 
+	while (start < end && open_cached(start))
+		start += META_UNIT;
+	if (start == end)
+		return 0;
 	if (mprotect((void *)start, end - start, PROT_READ | PROT_WRITE))
 		return -ENOMEM;
+	for (; start < end; start += META_UNIT)
+		__atomic_store_n(open_cache_slot(start), start,
+				 __ATOMIC_RELEASE);
 	return 0;
 }
 

@@ -119,7 +119,7 @@ enum run_kind { RUN_UNUSED, RUN_IDLE, RUN_IDLE_HUGETLB };
 
 int zone_init(struct zone *z, int node);
 u32 run_find(const struct zone *z, enum run_kind kind, u32 nr, u32 align);
-/* The highest run of idle blocks in [from, to) that can go; sets *@nr <= most. */
+/* The highest run of idle blocks in [@from, @to) that can go; *@nr <= @most. */
 u32 run_find_idle_top(const struct zone *z, u32 from, u32 to, u32 most,
 		      u32 *nr);
 bool block_is_idle(const struct zone *z, u32 block);
