@@ -222,7 +222,7 @@ check "a command without the library" \
 check "a command that fails without it" \
 	refuses 5 "it does not use libslab" -- sh -c 'exit 5'
 check "a command that is not there" \
-	refuses 1 "nonesuch: No such file" -- nonesuch
+	refuses 1 "nonesuch: No such file" -- "$tmp/nonesuch"
 TMPDIR=$tmp/none
 check "no place for the temporary file" \
 	refuses 1 "no temporary file in $tmp/none" -- true
@@ -269,7 +269,8 @@ else
 	check "the library's own text in slabtop" \
 		gives 0 --as-proc "$tmp/live" -- slabtop -o
 	check "as proc: a command that is not there" refuses 1 \
-		"nonesuch: No such file" --as-proc "$tmp/text" -- nonesuch
+		"nonesuch: No such file" --as-proc "$tmp/text" -- \
+		"$tmp/nonesuch"
 fi
 
 if [ "$(id -u)" != 0 ] || [ -n "${EMULATOR:-}" ] ||
