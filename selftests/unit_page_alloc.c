@@ -10,6 +10,7 @@
 
 #include <check.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +42,7 @@ static void start(const char *ladder)
 	ck_assert_int_eq(mm_init_error(), 0);
 }
 
-static u64 seed = 88172645463325252ULL;
+static __thread u64 seed = 88172645463325252ULL;
 
 static u32 rnd(u32 below)
 {
@@ -281,6 +282,55 @@ START_TEST(random_hugetlb)
 	random_sequence("hugetlb,thp,small");
 	ck_assert_uint_gt(my_zone()->online[BACKING_HUGETLB], 0);
 	ck_assert_int_eq(huge_mine(), 0);
+}
+END_TEST
+
+/* --- several threads: the same, each with runs of its own --- */
+
+#define THREADS		4
+#define THREAD_SLOTS	40
+#define THREAD_ROUNDS	3000
+
+static void *thread_main(void *arg)
+{
+	struct run mine[THREAD_SLOTS] = { 0 };
+
+	seed += (uintptr_t)arg * 1000003;
+	for (int i = 0; i < THREAD_ROUNDS; i++) {
+		struct run *r = &mine[rnd(THREAD_SLOTS)];
+
+		if (!r->nr)
+			run_new(r);
+		else if (rnd(8) == 0)
+			run_extend(r);
+		else if (rnd(8) == 0)
+			run_cut(r);
+		else
+			run_end(r);
+		if (rnd(200) == 0)
+			pages_shrink();
+	}
+	for (int i = 0; i < THREAD_SLOTS; i++)
+		if (mine[i].nr)
+			run_end(&mine[i]);
+	return NULL;
+}
+
+START_TEST(random_threads)
+{
+	pthread_t threads[THREADS];
+	struct census c;
+
+	start("small");
+	for (uintptr_t i = 0; i < THREADS; i++)
+		ck_assert_int_eq(pthread_create(&threads[i], NULL, thread_main,
+						(void *)(i + 1)), 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	c = check_zone(my_zone());
+	ck_assert_uint_eq(c.partial + c.full, 0);
+	pages_shrink();
+	ck_assert_uint_eq(check_zone(my_zone()).used, 0);
 }
 END_TEST
 
@@ -844,23 +894,30 @@ END_TEST
 
 #define GIB_POOL "/sys/kernel/mm/hugepages/hugepages-1048576kB/"
 
-static int gib_pages(int n)
+static int gib_figure(const char *name)
 {
-	FILE *f = fopen(GIB_POOL "nr_hugepages", "w");
-	int got = -1;
+	FILE *f = fopen(name, "r");
+	int n = -1;
 
 	if (!f)
 		return -1;
+	if (fscanf(f, "%d", &n) != 1)
+		n = -1;
+	fclose(f);
+	return n;
+}
+
+static void gib_write(int n)
+{
+	FILE *f = n < 0 ? NULL : fopen(GIB_POOL "nr_hugepages", "w");
+
+	if (!f)
+		return;
 	fprintf(f, "%d", n);
 	fclose(f);
-	f = fopen(GIB_POOL "free_hugepages", "r");
-	if (!f)
-		return -1;
-	if (fscanf(f, "%d", &got) != 1)
-		got = -1;
-	fclose(f);
-	return got;
 }
+
+static int gib_before = -1;	/* the pool as it was, put back by main() */
 
 START_TEST(gigantic_pages_come_and_go_whole)
 {
@@ -869,8 +926,8 @@ START_TEST(gigantic_pages_come_and_go_whole)
 	u32 pfn;
 
 	NEED_HUGE();
-	if (gib_pages(1) != 1) {
-		gib_pages(0);
+	gib_write(gib_before + 1);
+	if (gib_figure(GIB_POOL "free_hugepages") < 1) {
 		printf("SKIP %s: no 1 GiB page can be had\n", __func__);
 		return;
 	}
@@ -890,7 +947,6 @@ START_TEST(gigantic_pages_come_and_go_whole)
 	pages_free(pfn, 1);
 	ck_assert_uint_eq(pages_shrink(), BLOCKS * PAGEBLOCK_BYTES);
 	ck_assert_uint_eq(check_zone(z).used, 0);
-	gib_pages(0);
 }
 END_TEST
 
@@ -910,6 +966,7 @@ static void add_zone_tests(Suite *s)
 	tcase_add_test(t, random_small);
 	tcase_add_test(t, random_thp);
 	tcase_add_test(t, random_hugetlb);
+	tcase_add_test(t, random_threads);
 	tcase_add_test(t, fullest_sufficient_block_first);
 	tcase_add_test(t, runs_leave_their_tail_free);
 	tcase_add_test(t, idle_blocks_are_given_back);
@@ -951,12 +1008,14 @@ int main(void)
 	int failed;
 
 	no_huge = huge_begin();
+	gib_before = gib_figure(GIB_POOL "nr_hugepages");
 	add_zone_tests(s);
 	add_ladder_tests(s);
 	runner = srunner_create(s);
 	srunner_run_all(runner, CK_NORMAL);
 	failed = srunner_ntests_failed(runner);
 	srunner_free(runner);
+	gib_write(gib_before);
 	huge_end();
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
