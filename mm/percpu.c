@@ -138,7 +138,7 @@ void percpu_open_fast_paths(void)
 	if (!pcpu.rseq)
 		return;
 	hot.span = mem.bytes;
-	/* Pairs with the acquire in alloc_fast(): all of hot is seen. */
+	/* Pairs with the acquire in rn_alloc(): all of hot is seen. */
 	smp_store_release(&hot.local_max, hot.node_rows ? 0 : SMALL_MAX);
 }
 
@@ -293,7 +293,8 @@ void percpu_view(unsigned int row, struct slot_view *v)
 	v->main = READ_ONCE(slot->main);
 	first = v->main && v->main == READ_ONCE(slot->sheaf[0]);
 	v->where = SHEAF + (first ? sizeof(void *) : 0);
-	v->spare = READ_ONCE(slot->sheaf[first]);
+	v->spare = v->main == &closed_sheaf ? NULL :
+		   READ_ONCE(slot->sheaf[first]);
 	v->active = READ_ONCE(slot->active);
 }
 

@@ -123,7 +123,7 @@ static __always_inline bool fast_push(size_t at, const void *object)
  * struct slot_view - a slot as it was a moment ago
  * @index: whose slot
  * @main: as in the slot
- * @spare: the other sheaf, or NULL
+ * @spare: the other sheaf, or NULL; NULL while the slot is closed
  * @where: byte offset of the spare one's place in the slot
  * @active: as in the slot
  *
