@@ -117,16 +117,6 @@ static int check_request(rn_gfp_t flags, int node)
 	return 0;
 }
 
-static void *alloc_large(size_t size, rn_gfp_t flags, int node)
-{
-	unsigned int ticket = gate_enter();
-	void *p = large_alloc(size, flags, node == RN_NO_NODE ?
-			      numa_local_node() : node);
-
-	gate_exit(ticket);
-	return p;
-}
-
 static noinline void *alloc_slow(size_t size, rn_gfp_t flags, int node)
 {
 	int error = check_request(flags, node);
@@ -139,7 +129,7 @@ static noinline void *alloc_slow(size_t size, rn_gfp_t flags, int node)
 	if (size > RN_MAX_SIZE)
 		return fail(ENOMEM, flags, size);
 	if (size > KMALLOC_MAX)
-		return alloc_large(size, flags, node);
+		return large_alloc(size, flags, node);
 	c = kmalloc_caches[size_to_row(size)];
 	if (flags & RN_HUGETLB) {
 		c = hugetlb_cache(size_to_row(size));

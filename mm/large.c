@@ -11,19 +11,6 @@
 #include "zone.h"
 
 #include <string.h>
-#include <time.h>
-
-#define PAUSE_MIN_MS	1U
-#define PAUSE_MAX_MS	100U
-
-/* RN_NOFAIL: others free meanwhile, or the system finds memory. */
-static void back_off(unsigned int *ms)
-{
-	struct timespec pause = { .tv_nsec = *ms * 1000000L };
-
-	nanosleep(&pause, NULL);
-	*ms = min(*ms * 2, PAUSE_MAX_MS);
-}
 
 static void *run_to_user(u32 pfn, u32 nr)
 {
@@ -34,11 +21,27 @@ static void *run_to_user(u32 pfn, u32 nr)
 	return pfn_to_ptr(pfn);
 }
 
-static void *run_alloc(size_t pages, rn_gfp_t flags, int node)
+static void *run_alloc(u32 nr, rn_gfp_t flags, int node)
 {
+	unsigned int ticket = gate_enter();
 	bool zeroed = false;
-	void *p;
+	void *p = NULL;
 	u32 pfn;
+
+	pfn = pages_alloc(nr, node == RN_NO_NODE ? numa_policy_node() : node,
+			  flags, &zeroed);
+	if (pfn != NO_PFN)
+		p = run_to_user(pfn, nr);
+	gate_exit(ticket);
+	if (p && flags & RN_ZERO && !zeroed)
+		memset(p, 0, (size_t)nr << PAGE_SHIFT);
+	return p;
+}
+
+/* @pages is at least 1. Waits for RN_NOFAIL outside of the gate. */
+static void *pages_to_user(size_t pages, rn_gfp_t flags, int node)
+{
+	void *p;
 
 	if (pages >> mem.stripe_order) {
 		if (flags & RN_NOFAIL)
@@ -47,28 +50,25 @@ static void *run_alloc(size_t pages, rn_gfp_t flags, int node)
 		errno = ENOMEM;
 		return NULL;
 	}
-	if (node == RN_NO_NODE)
-		node = numa_policy_node();
-	pfn = pages_alloc(pages, node, flags, &zeroed);
-	if (pfn == NO_PFN)
-		return NULL;
-	p = run_to_user(pfn, pages);
-	if (flags & RN_ZERO && !zeroed)
-		memset(p, 0, pages << PAGE_SHIFT);
-	return p;
+	for (unsigned int round = 0; ; round++) {
+		p = run_alloc(pages, flags, node);
+		if (p || !(flags & RN_NOFAIL))
+			return p;
+		rn_shrink_all();
+		nofail_pause(round);
+	}
+}
+
+static size_t size_to_pages(size_t size)
+{
+	size_t pages = (size >> PAGE_SHIFT) + !!(size & (PAGE_BYTES - 1));
+
+	return max(pages, (size_t)1);
 }
 
 void *large_alloc(size_t size, rn_gfp_t flags, int node)
 {
-	size_t pages = (size >> PAGE_SHIFT) + !!(size & (PAGE_BYTES - 1));
-
-	unsigned int ms = PAUSE_MIN_MS;
-	void *p;
-
-	pages = max(pages, (size_t)1);
-	while (!(p = run_alloc(pages, flags, node)) && flags & RN_NOFAIL)
-		back_off(&ms);
-	return p;
+	return pages_to_user(size_to_pages(size), flags, node);
 }
 
 void large_free(void *p, struct page *head)
@@ -111,11 +111,10 @@ static void *large_grow(void *p, struct page *head, u32 new_nr, rn_gfp_t flags)
 
 void *large_realloc(void *p, size_t size, rn_gfp_t flags)
 {
-	size_t pages = (size >> PAGE_SHIFT) + !!(size & (PAGE_BYTES - 1));
 	struct page *head = pfn_to_page(ptr_to_pfn(p));
+	size_t pages = size_to_pages(size);
 	u32 nr = head->nr_pages;
 
-	pages = max(pages, (size_t)1);
 	if (pages >> mem.stripe_order)
 		return NULL;
 	if (pages > nr)
@@ -150,9 +149,6 @@ static bool node_is_valid(int node)
  */
 RN_API void *rn_alloc_pages(unsigned int order, rn_gfp_t flags, int node)
 {
-	unsigned int ticket, ms = PAUSE_MIN_MS;
-	void *p;
-
 	mm_init();
 	if (mm_init_error()) {
 		errno = mm_init_error();
@@ -166,15 +162,7 @@ RN_API void *rn_alloc_pages(unsigned int order, rn_gfp_t flags, int node)
 		errno = EINVAL;
 		return NULL;
 	}
-	for (;;) {
-		ticket = gate_enter();
-		p = run_alloc((size_t)1 << order, flags, node);
-		gate_exit(ticket);
-		if (p || !(flags & RN_NOFAIL))
-			return p;
-		/* Outside of the gate, or nobody could fork meanwhile. */
-		back_off(&ms);
-	}
+	return pages_to_user((size_t)1 << order, flags, node);
 }
 
 /* The head of the run that @addr and @order name, or a report and the end. */

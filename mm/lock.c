@@ -10,6 +10,7 @@
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 #include <asm/barrier.h>
 
@@ -39,4 +40,12 @@ void lock_wake(struct lock *l)
 
 	syscall(SYS_futex, &l->state, FUTEX_WAKE_PRIVATE, 1);
 	errno = saved;
+}
+
+void nofail_pause(unsigned int round)
+{
+	long ms = min(1L << min(round, 7U), 100L);
+	struct timespec t = { .tv_nsec = ms * 1000000 };
+
+	nanosleep(&t, NULL);
 }

@@ -20,7 +20,6 @@
 
 #include <rn/pages.h>
 #include <string.h>
-#include <time.h>
 
 static void flush(struct rn_cache *c, struct cache_node *n, struct sheaf *s)
 {
@@ -223,15 +222,6 @@ static void *alloc_any(struct rn_cache *c, rn_gfp_t flags, int node)
 	return NULL;
 }
 
-/* 1 ms, doubling up to 100 ms. */
-static void back_off(unsigned int round)
-{
-	long ms = min(1L << min(round, 7U), 100L);
-	struct timespec t = { .tv_nsec = ms * 1000000 };
-
-	nanosleep(&t, NULL);
-}
-
 noinline void *slab_alloc_slow(struct rn_cache *c, rn_gfp_t flags, int node)
 {
 	void *object = NULL;
@@ -245,7 +235,7 @@ noinline void *slab_alloc_slow(struct rn_cache *c, rn_gfp_t flags, int node)
 		if (likely(object) || !(flags & RN_NOFAIL))
 			break;
 		rn_shrink_all();
-		back_off(round);
+		nofail_pause(round);
 	}
 	if (!object)
 		errno = ENOMEM;
