@@ -99,22 +99,43 @@ RN_API char *rn_strndup(const char *s, size_t max, rn_gfp_t flags)
 
 /* --- questions --- */
 
+/* The head of the large object that the page at @p belongs to, or NULL. */
+static const struct page *find_large(const void *p)
+{
+	u32 pfn = ptr_to_pfn(p), at = pfn;
+
+	for (;; at--) {
+		const struct page *page = ptr_to_page(pfn_to_ptr(at));
+
+		if (!page || page->type == PAGE_SLAB)
+			return NULL;
+		if (page->type == PAGE_LARGE)
+			return pfn - at < page->nr_pages ? page : NULL;
+		if (!at)
+			return NULL;
+	}
+}
+
 /* The object that @p points into: its start in *@start. False if none. */
 static bool find_object(const void *p, const char **start, size_t *usable,
 			const struct rn_cache **cache)
 {
-	unsigned int row = mem_has(p) ? mem.row_map[ptr_to_pfn(p)] : 0;
-	const struct page *page = ptr_to_page(p);
 	const struct rn_cache *c;
+	const struct page *page;
+	unsigned int row;
 	size_t offset;
 
-	if (!page)
+	*cache = NULL;
+	if (!ptr_to_page(p))
 		return false;
+	row = mem.row_map[ptr_to_pfn(p)];
 	if (!row) {
-		*start = pfn_to_ptr(ptr_to_pfn(p));
+		page = find_large(p);
+		if (!page)
+			return false;
+		*start = slab_address(page);
 		*usable = large_size(page);
-		*cache = NULL;
-		return page->type == PAGE_LARGE;
+		return true;
 	}
 	c = row_to_cache(row);
 	page = ptr_to_slab(c, p);
