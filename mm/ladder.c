@@ -282,6 +282,7 @@ static void zone_lines(struct seq *s, struct zone *z)
 {
 	u32 up[NR_BACKINGS], idle, reserved, high;
 	u64 online[NR_BACKINGS], offline, lazy, huge;
+	unsigned int ticket = gate_enter();
 	int n = z->node;
 
 	lock(&z->lock);
@@ -295,6 +296,7 @@ static void zone_lines(struct seq *s, struct zone *z)
 	offline = z->offline;
 	lazy = z->lazy;
 	unlock(&z->lock);
+	gate_exit(ticket);
 	for (int b = BACKING_HUGETLB; b < NR_BACKINGS; b++)
 		seq_printf(s, "node%d_pageblocks_%s %u\n", n, rung_names[b],
 			   up[b]);

@@ -62,7 +62,7 @@ static void vmstat_slabs(struct seq *s)
 {
 	struct cache_usage sum = { 0 }, u;
 	u64 bytes, free_bytes;
-	unsigned int caches = 0;
+	unsigned int caches = 0, ticket;
 
 	for (struct rn_cache *c = smp_load_acquire(&slab_caches); c;
 	     c = smp_load_acquire(&c->next)) {
@@ -76,7 +76,9 @@ static void vmstat_slabs(struct seq *s)
 		sum.flushes += u.flushes;
 		caches++;
 	}
+	ticket = gate_enter();
 	sheaf_pool_stats(&bytes, &free_bytes);
+	gate_exit(ticket);
 	seq_printf(s, "nr_caches %u\n", caches);
 	seq_printf(s, "nr_slabs %lu\n", (unsigned long)sum.slabs);
 	seq_printf(s, "alloc_fastpath %lu\n", (unsigned long)sum.fast_allocs);
@@ -104,17 +106,14 @@ static void vmstat_slabs(struct seq *s)
  */
 RN_API int rn_vmstat(int fd)
 {
-	unsigned int ticket;
 	struct seq s;
 
 	mm_init();
 	if (mm_init_error())
 		return -ENOMEM;
 	seq_open(&s, fd);
-	ticket = gate_enter();
 	vmstat_percpu(&s);
 	vmstat_slabs(&s);
 	vmstat_pages(&s);
-	gate_exit(ticket);
 	return seq_close(&s);
 }
