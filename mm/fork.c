@@ -117,8 +117,9 @@ static void after_fork_in_parent(void)
 
 static void after_fork_in_child(void)
 {
-	percpu_after_fork();
+	/* First the heap: in a copy it is not mapped until then. */
 	hugetlb_fork_child();
+	percpu_after_fork();
 	gate_open();
 }
 

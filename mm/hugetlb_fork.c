@@ -5,8 +5,9 @@
  * the page away from the child, which dies at its next touch. So fork()
  * prepares:
  *   the pool has a page for each of ours: they are shared, and so many are
- *   left in the pool from then on (hugetlb_pool.fork_kept);
- *   it has not: the contents go to a memfd, the pages stay out of the child
+ *   left in the pool from then on (hugetlb_pool.fork_kept). Other programs may
+ *   still empty it: RN_FORK=copy takes no such risk;
+ *   it has not, or RN_FORK=copy: the contents go to a memfd, the pages stay out of the child
  *   (MADV_DONTFORK), and the child maps the memfd, private, in their place.
  *
  * What earlier children may still copy counts too, until no page of ours is
@@ -241,19 +242,30 @@ static int make_copy(void)
 	return err;
 }
 
+static bool any_hugetlb(void)
+{
+	for (int n = 0; n < nr_node_ids(); n++)
+		if (zones[n].nr_up[BACKING_HUGETLB])
+			return true;
+	for (unsigned int i = 0; i < nr_hugetlb_pools; i++)
+		WRITE_ONCE(hugetlb_pools[i].fork_kept, 0);
+	return false;
+}
+
 void hugetlb_fork_prepare(void)
 {
 	struct need need;
 	u64 bytes = 0;
 	int err;
 
+	if (!any_hugetlb())
+		return;
 	count_need(&need);
 	for (unsigned int i = 0; i < nr_hugetlb_pools; i++)
 		bytes += need.bytes[i];
-	if (pools_suffice(&need)) {
+	if (!options.fork_copy && pools_suffice(&need)) {
 		keep_pages(&need);
-		if (bytes)
-			stat_inc(&snap.shared);
+		stat_inc(&snap.shared);
 		return;
 	}
 	err = make_copy();

@@ -7,7 +7,7 @@
  *   fork gate (mm/fork.c), shared: every slow path is inside it
  *     slab_mutex (mm/slab_common.c): the list of caches
  *       drain_mutex (mm/percpu.c): other CPUs' slots
- *         cache_node.list_lock (mm/slub.c): slabs of a cache on a node
+ *         cache_node.list_lock (mm/slab.c): slabs of a cache on a node
  *         barn.lock (mm/sheaf.c): its sheaves; never together with list_lock
  *           zone.lock (mm/page_alloc.c): pageblocks of a node
  *             sheaf_pool.lock, meta_lock, open_lock: leaves
@@ -55,6 +55,9 @@ static inline void unlock(struct lock *l)
 		lock_wake(l);
 }
 
+/* Between two tries for RN_NOFAIL: 1 ms, doubling up to 100 ms. */
+void nofail_pause(unsigned int round);
+
 /* --- report.c: messages by write(2) alone, "libslab: ..." on stderr --- */
 
 void report(const char *fmt, ...) __printf(1, 2);
@@ -76,6 +79,7 @@ enum rung { RUNG_END, RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL };
  * @reservation: RN_RESERVATION, bytes of address space, 0 for the default
  * @huge_shift: RN_HUGEPAGESIZE as log2; 21 unless said otherwise
  * @percpu: RN_PERCPU
+ * @fork_copy: RN_FORK=copy: a child gets a copy of what lies in hugetlb pages
  * @slabinfo: RN_SLABINFO: where the dump goes at exit, NULL for nowhere
  * @slabinfo_signal: RN_SLABINFO_SIGNAL: the signal that also asks for it, or 0
  */
@@ -85,6 +89,7 @@ struct options {
 	size_t reservation;
 	unsigned int huge_shift;
 	enum percpu_option percpu;
+	bool fork_copy;
 	const char *slabinfo;
 	int slabinfo_signal;
 };
@@ -275,7 +280,7 @@ void seq_printf(struct seq *s, const char *fmt, ...) __printf(2, 3);
 int seq_close(struct seq *s);	/* 0 or -errno */
 
 /* Each part writes its own "name value" lines. */
-void vmstat_pages(struct seq *s);	/* page_alloc.c, memory_hotplug.c */
+void vmstat_pages(struct seq *s);	/* ladder.c */
 void vmstat_percpu(struct seq *s);	/* percpu.c */
 void slabinfo_init(void);		/* RN_SLABINFO */
 

@@ -131,6 +131,18 @@ static void read_percpu(void)
 		       value);
 }
 
+static void read_fork(void)
+{
+	const char *value = secure_getenv("RN_FORK");
+
+	if (!value || !strcmp(value, "share"))
+		return;
+	if (!strcmp(value, "copy"))
+		options.fork_copy = true;
+	else
+		report("RN_FORK=%s is not share or copy; ignored", value);
+}
+
 /* By number or as "USR2" or "SIGUSR2". */
 static int parse_signal(const char *s)
 {
@@ -165,7 +177,7 @@ static void read_slabinfo(void)
 }
 
 static const char *const known[] = {
-	"RN_HUGEPAGESIZE", "RN_LADDER", "RN_PERCPU", "RN_RESERVATION",
+	"RN_FORK", "RN_HUGEPAGESIZE", "RN_LADDER", "RN_PERCPU", "RN_RESERVATION",
 	"RN_RESERVE", "RN_SLABINFO", "RN_SLABINFO_SIGNAL",
 };
 
@@ -193,6 +205,7 @@ void options_read(void)
 	read_huge_size();
 	read_ladder();
 	read_percpu();
+	read_fork();
 	read_slabinfo();
 	report_unknown();
 }

@@ -151,6 +151,21 @@ START_TEST(pool_with_enough_left)
 }
 END_TEST
 
+/* RN_FORK=copy: not even then is a page shared. */
+START_TEST(copy_is_asked_for)
+{
+	if (no_huge) {
+		skip_part("copy_is_asked_for", no_huge);
+		return;
+	}
+	setenv("RN_FORK", "copy", 1);
+	heap_make(3 * BLOCKS);
+	fork_and_check();
+	ck_assert_int_eq(vmstat("fork_hugetlb_shared"), 0);
+	ck_assert_int_eq(vmstat("fork_hugetlb_copied"), 1);
+}
+END_TEST
+
 /* Two children at once may copy twice as much. */
 START_TEST(pool_with_enough_for_one)
 {
@@ -208,6 +223,7 @@ int main(void)
 	tcase_add_unchecked_fixture(t, setup, huge_end);
 	tcase_add_test(t, pool_without_a_page_left);
 	tcase_add_test(t, pool_with_enough_left);
+	tcase_add_test(t, copy_is_asked_for);
 	tcase_add_test(t, pool_with_enough_for_one);
 	tcase_add_test(t, no_hugetlb_no_work);
 	suite_add_tcase(s, t);
