@@ -65,7 +65,8 @@ void sheaf_pool_stats(u64 *bytes, u64 *bytes_free);
 
 /**
  * struct barn - the sheaves of a cache on a node that are in no slot
- * @lock: covers all; held for a few instructions
+ * @lock: covers all but @max_full, which is written under the node's
+ *	list_lock; held for a few instructions
  * @full: list of sheaves with objects, the last one put first
  * @empty: list of those without
  * @nr_full: length of @full

@@ -153,7 +153,7 @@ static inline void *slab_object(const struct rn_cache *c,
 	return slab_address(slab) + (size_t)index * c->size;
 }
 
-/* The object that starts at @p; NO_OBJECT if none does, or was ever out. */
+/* The object that starts at @p; NO_OBJECT if none does. */
 unsigned int slab_find(const struct rn_cache *c, const struct page *slab,
 		       const void *p);
 
