@@ -480,7 +480,7 @@ END_TEST
 
 START_TEST(many_caches)
 {
-	enum { CACHES = 5000 / (LESS > 1 ? 4 : 1) };
+	enum { CACHES = SANITIZED ? 1250 : 5000 };
 	static struct rn_cache *c[CACHES];
 	static void *p[CACHES];
 	struct slabinfo s;
