@@ -144,7 +144,7 @@ static noinline void *alloc_medium(size_t size, rn_gfp_t flags)
 {
 	void *object;
 
-	if (likely(hot.span && size - 1 < KMALLOC_MAX && !flags)) {
+	if (likely(smp_load_acquire(&hot.span) && size - 1 < KMALLOC_MAX && !flags)) {
 		object = fast_pop(slot_at(local_row(size_to_row(size))));
 		if (likely(object))
 			return object;
@@ -317,9 +317,10 @@ static noinline void free_slow(const void *p)
  */
 RN_API void rn_free(const void *p)
 {
-	uintptr_t offset = (uintptr_t)p - hot.base;
+	size_t span = smp_load_acquire(&hot.span);
+	uintptr_t offset = (uintptr_t)p - READ_ONCE(hot.base);
 
-	if (likely(offset < hot.span) &&
+	if (likely(offset < span) &&
 	    likely(fast_push(slot_at(hot.row_map[offset >> PAGE_SHIFT]), p)))
 		return;
 	free_slow(p);
@@ -456,10 +457,11 @@ static noinline void cache_free_slow(struct rn_cache *cache, void *object)
  */
 RN_API void rn_cache_free(struct rn_cache *cache, void *object)
 {
-	uintptr_t offset = (uintptr_t)object - hot.base;
+	size_t span = smp_load_acquire(&hot.span);
+	uintptr_t offset = (uintptr_t)object - READ_ONCE(hot.base);
 	unsigned int row;
 
-	if (likely(offset < hot.span)) {
+	if (likely(offset < span)) {
 		row = hot.row_map[offset >> PAGE_SHIFT];
 		if (likely(row == cache->row && fast_push(slot_at(row), object)))
 			return;
