@@ -24,6 +24,7 @@
 
 #include <linux/membarrier.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/mman.h>
@@ -120,7 +121,7 @@ int percpu_init(void)
 	if (!pcpu.slots || !pcpu.opened)
 		return -ENOMEM;
 	hot.pc.slots = pcpu.slots;
-	hot.base = mem.base;
+	WRITE_ONCE(hot.base, mem.base);
 	hot.row_map = mem.row_map;
 	pcpu.why = rseq_unusable();
 	if (pcpu.why)
@@ -137,8 +138,8 @@ void percpu_open_fast_paths(void)
 {
 	if (!pcpu.rseq)
 		return;
-	hot.span = mem.bytes;
-	/* Pairs with the acquire in rn_alloc(): all of hot is seen. */
+	/* Pair with the acquires in mm/kmalloc.c: all of hot is seen. */
+	smp_store_release(&hot.span, mem.bytes);
 	smp_store_release(&hot.local_max, hot.node_rows ? 0 : SMALL_MAX);
 }
 
@@ -404,12 +405,13 @@ static void take_slot(struct slot *slot, percpu_take_t take, void *arg)
 static void drain_locked(unsigned int row, percpu_take_t take, void *arg)
 {
 	for (u32 index = 0; index < pcpu.nr; index++) {
-		struct slot *slot = slot_of(row, index), copy;
+		struct slot *slot = slot_of(row, index), copy = { 0 };
 
 		if (!is_open(row, index))
 			continue;
 		lock(&slot->lock);
-		copy = *slot;
+		memcpy(copy.sheaf, slot->sheaf, sizeof(copy.sheaf));
+		copy.active = slot->active;
 		WRITE_ONCE(slot->sheaf[0], NULL);
 		WRITE_ONCE(slot->sheaf[1], NULL);
 		WRITE_ONCE(slot->active, NULL);

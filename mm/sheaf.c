@@ -146,7 +146,7 @@ static void push(u32 *list, u32 *nr, struct sheaf *s)
 
 /*
  * With p pushes and q pops, p + q is what the word counted and p - q the
- * change in objects since the sheaf was put into its slot with @next of them.
+ * change in objects since the sheaf was put into its slot with @held of them.
  */
 static void harvest(struct barn *b, struct sheaf *s)
 {
@@ -154,8 +154,8 @@ static void harvest(struct barn *b, struct sheaf *s)
 
 	if (!operations)
 		return;
-	WRITE_ONCE(b->frees, b->frees + (operations + n - s->next) / 2);
-	WRITE_ONCE(b->allocs, b->allocs + (operations + s->next - n) / 2);
+	WRITE_ONCE(b->frees, b->frees + (operations + n - s->held) / 2);
+	WRITE_ONCE(b->allocs, b->allocs + (operations + s->held - n) / 2);
 	WRITE_ONCE(s->word, n);
 }
 

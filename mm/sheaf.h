@@ -15,8 +15,9 @@
  *	store commits a pop or a push and its count
  * @capacity: objects that fit
  * @size_class: of the pool it belongs to
- * @next: on a list: sheaf number of the next one, 0 for none; in a slot: the
- *	objects it held when it was put there
+ * @held: objects in it when it was put into a slot, for the count of pops and
+ *	pushes since
+ * @next: on a list: sheaf number of the next one, 0 for none
  * @objects: the top is the last one
  *
  * Invariant: (@word & 0xffff) <= @capacity. Lies within one page, aligned to
@@ -26,7 +27,8 @@
 struct sheaf {
 	u64 word;
 	u16 capacity;
-	u16 size_class;
+	u8 size_class;
+	u8 held;
 	u32 next;
 	void *objects[];
 };

@@ -127,7 +127,7 @@ static void install(struct rn_cache *c, struct cache_node *n,
 	struct sheaf *out = s;
 	struct slot_view v;
 
-	s->next = sheaf_count(s);
+	WRITE_ONCE(s->held, sheaf_count(s));
 	percpu_view(row, &v);
 	if (!percpu_open(row, v.index) && percpu_set_spare(row, &v, s)) {
 		out = v.spare;
@@ -192,6 +192,7 @@ static void *alloc_on(struct rn_cache *c, int *node, rn_gfp_t flags)
 	if (!s)
 		return NULL;
 	object = sheaf_take(s);
+	tsan_acquire(object);
 	install(c, n, row, s);
 	return object;
 }
@@ -301,6 +302,7 @@ noinline void slab_free_slow(unsigned int row, const void *object)
 	int saved = errno;
 	unsigned int ticket = gate_enter();
 
+	tsan_release(object);
 	free_on(c, row_to_cache_node(row), row, object);
 	gate_exit(ticket);
 	errno = saved;
@@ -364,18 +366,20 @@ struct slot_sum {
 
 static void look_at_sheaf(struct slot_sum *sum, const struct sheaf *s)
 {
-	u64 operations, n;
+	u64 operations, n, held;
 
 	if (!s)
 		return;
 	operations = sheaf_operations(s);
 	n = sheaf_count(s);
+	held = READ_ONCE(s->held);
 	sum->objects += n;
-	sum->frees += (operations + n - s->next) / 2;
-	sum->allocs += (operations + s->next - n) / 2;
+	sum->frees += (operations + n - held) / 2;
+	sum->allocs += (operations + held - n) / 2;
 }
 
-static void look_at_slot(void *arg, const struct slot *slot)
+/* The active slab may be another's by now, and its descriptor new. */
+static __no_tsan void look_at_slot(void *arg, const struct slot *slot)
 {
 	const struct page *active = READ_ONCE(slot->active);
 	struct slot_sum *sum = arg;

@@ -25,6 +25,9 @@ typedef uint64_t u64;
 #define __printf(f, a)	__attribute__((format(printf, f, a)))
 #define __aligned(n)	__attribute__((aligned(n)))
 
+/* For what reads others' figures at a moment of its own. */
+#define __no_tsan	__attribute__((no_sanitize("thread")))
+
 /* Everything is hidden by default; this marks what is exported on purpose. */
 #define RN_API		__attribute__((visibility("default")))
 
