@@ -259,6 +259,12 @@ enum step blocks_online(u32 block, u32 nr, int node,
 		step = online_plain(block, nr, node, how);
 	if (step)
 		return step;
+	/*
+	 * A strict policy has done its work. Copies after fork() would be bound
+	 * by it to a node that may have no page left, and the child killed.
+	 */
+	if (backing == BACKING_HUGETLB)
+		mempolicy_bind(block_ptr(block), blocks_bytes(nr), node, false);
 	for (u32 i = block; i < block + nr; i++) {
 		struct pageblock *b = &mem.blocks[i];
 
