@@ -305,6 +305,8 @@ static int map_run(struct zone *z, u32 block, u32 nr, void *arg)
 			 idle ? -1 : snap.fd, idle ? 0 : *at) == MAP_FAILED)
 			bug("fork: the child cannot map its heap: %s",
 			    strerror(errno));
+		/* What the child writes is to lie where its address says. */
+		mempolicy_bind(block_ptr(i), bytes, z->node, false);
 		*at += idle ? 0 : bytes;
 		mem.blocks[i].first = 1;
 	}
