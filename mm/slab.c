@@ -208,6 +208,12 @@ static unsigned int slab_discard(struct rn_cache *c, u32 first)
 	return nr;
 }
 
+/* Empty slabs kept on a node: a sixteenth, so that a swing does not thrash. */
+static unsigned int keep_empty(const struct cache_node *n)
+{
+	return 2 + n->nr_slabs / 16;
+}
+
 /* Takes empty slabs beyond @keep off the list; under list_lock. */
 static u32 take_empty(struct rn_cache *c, struct cache_node *n,
 		      unsigned int keep)
@@ -340,6 +346,7 @@ void slab_put(struct rn_cache *c, struct page *slab)
 {
 	struct cache_node *n = row_to_cache_node(slab->row);
 	unsigned int index = slab->private, next;
+	u32 chain;
 
 	lock(&n->list_lock);
 	for (; index != NO_OBJECT; index = next) {
@@ -354,7 +361,9 @@ void slab_put(struct rn_cache *c, struct page *slab)
 	WRITE_ONCE(slab->private, NO_OBJECT);
 	WRITE_ONCE(slab->nr_private, 0);
 	settle(c, n, slab);
+	chain = take_empty(c, n, keep_empty(n));
 	unlock(&n->list_lock);
+	slab_discard(c, chain);
 }
 
 /* --- everyone's side --- */
@@ -418,12 +427,6 @@ static void free_one(struct rn_cache *c, struct cache_node *n, void *p)
 	add_free(n, 1);
 	if (slab->state != SLAB_ACTIVE)
 		settle(c, n, slab);
-}
-
-/* Empty slabs kept on a node: a sixteenth, so that a swing does not thrash. */
-static unsigned int keep_empty(const struct cache_node *n)
-{
-	return 2 + n->nr_slabs / 16;
 }
 
 void slab_free_objects(struct rn_cache *c, struct cache_node *n,
