@@ -202,6 +202,12 @@ static void *alloc_any(struct rn_cache *c, rn_gfp_t flags, int node)
 	int wanted = node;
 	void *object;
 
+	/* Where no slab can ever be, there is no need to look for one. */
+	if (!node_has_memory(node)) {
+		if (flags & RN_THISNODE)
+			return NULL;
+		node = node_fallback(node, 0);
+	}
 	/* A few rounds: a slab that was brought up elsewhere may be snatched. */
 	for (int round = 0; round < 4; round++) {
 		int before = node;
