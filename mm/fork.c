@@ -103,28 +103,50 @@ static void gate_open(void)
 	errno = saved;
 }
 
+/* Initialisation is inside the gate too, so this cannot change while shut. */
+static bool has_heap(void)
+{
+	return smp_load_acquire(&mm_initialised) && !mm_init_error();
+}
+
 static void before_fork(void)
 {
 	gate_shut();
-	hugetlb_fork_prepare();
+	if (has_heap())
+		hugetlb_fork_prepare();
 }
 
 static void after_fork_in_parent(void)
 {
-	hugetlb_fork_parent();
+	if (has_heap())
+		hugetlb_fork_parent();
 	gate_open();
 }
 
 static void after_fork_in_child(void)
 {
-	/* First the heap: in a copy it is not mapped until then. */
-	hugetlb_fork_child();
-	percpu_after_fork();
+	if (has_heap()) {
+		/* First the heap: in a copy it is not mapped until then. */
+		hugetlb_fork_child();
+		percpu_after_fork();
+	}
 	gate_open();
+}
+
+static int atfork_error;
+
+/*
+ * At load, though it is work in a constructor (some 50 ns, no allocation): a
+ * fork() that began before the handlers were there would not run them, and the
+ * child would get what another thread had done of the initialisation so far.
+ */
+static __attribute__((constructor)) void fork_constructor(void)
+{
+	atfork_error = -pthread_atfork(before_fork, after_fork_in_parent,
+				       after_fork_in_child);
 }
 
 int fork_init(void)
 {
-	return -pthread_atfork(before_fork, after_fork_in_parent,
-			       after_fork_in_child);
+	return atfork_error;
 }

@@ -2,7 +2,8 @@
 /*
  * Initialisation, at the first call of the library and not before: a program
  * that links it and allocates nothing pays nothing. Only RN_RESERVE, which is
- * a wish to own memory from the start, is looked for in a constructor.
+ * a wish to own memory from the start, is looked for in a constructor, and the
+ * handlers of fork() are registered in one (mm/fork.c).
  */
 #define _GNU_SOURCE
 #include "slab.h"
@@ -18,8 +19,10 @@ static int init_error;
 
 static int init_floors(void)
 {
-	int ret = mempolicy_init();
+	int ret = fork_init();
 
+	if (!ret)
+		ret = mempolicy_init();
 	if (!ret)
 		ret = sparse_init();
 	if (!ret)
@@ -30,8 +33,6 @@ static int init_floors(void)
 		ret = slab_init();
 	if (!ret)
 		ret = kmalloc_init();
-	if (!ret)
-		ret = fork_init();
 	return ret;
 }
 
@@ -50,8 +51,10 @@ static void reserve_at_start(void)
 		    options.reserve, strerror(-ret));
 }
 
+/* Inside the gate: who forks meanwhile does not leave the child half of it. */
 void mm_init_slow(void)
 {
+	unsigned int ticket = gate_enter();
 	bool first;
 
 	lock(&init_lock);
@@ -66,6 +69,7 @@ void mm_init_slow(void)
 		smp_store_release(&mm_initialised, true);
 	}
 	unlock(&init_lock);
+	gate_exit(ticket);
 	if (first && !init_error) {
 		slabinfo_init();
 		reserve_at_start();

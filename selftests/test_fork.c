@@ -217,6 +217,52 @@ START_TEST(fork_before_first_call)
 }
 END_TEST
 
+static pthread_barrier_t start;
+
+static void *first_call(void *arg)
+{
+	pthread_barrier_wait(&start);
+	rn_free(rn_alloc(10, 0));
+	return arg;
+}
+
+/* Forks while another thread is about @spins into the first call. */
+static void fork_into_first_call(int spins)
+{
+	pthread_t thread;
+	pid_t pid;
+
+	ck_assert_int_eq(pthread_barrier_init(&start, NULL, 2), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, first_call, NULL), 0);
+	pthread_barrier_wait(&start);
+	for (volatile int i = 0; i < spins; i++)
+		;
+	pid = fork();
+	if (!pid) {
+		alarm(20);
+		rn_free(rn_alloc(100, 0));
+		_exit(0);
+	}
+	expect_child_ok(pid);
+	pthread_join(thread, NULL);
+}
+
+/* Of 400 such children 19 hung when the handlers were registered too late. */
+START_TEST(fork_during_first_call)
+{
+	for (int i = 0; i < 400 / LESS; i++) {
+		pid_t pid = fork();
+
+		if (!pid) {
+			alarm(30);
+			fork_into_first_call(i * 500 * LESS);
+			_exit(0);
+		}
+		expect_child_ok(pid);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("fork");
@@ -225,6 +271,7 @@ int main(void)
 
 	tcase_add_test(threads, fork_beside_threads);
 	tcase_add_test(threads, many_fork);
+	tcase_add_test(threads, fork_during_first_call);
 	tcase_add_test(alone, memory_is_apart);
 	tcase_add_test(alone, child_counts);
 	tcase_add_test(alone, fork_before_first_call);
