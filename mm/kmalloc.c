@@ -375,6 +375,9 @@ static noinline void *cache_alloc_slow(struct rn_cache *c, rn_gfp_t flags,
 {
 	int error = check_request(flags, node);
 
+	/* Its objects lie where they lie: the flag would be no promise. */
+	if (!error && flags & RN_HUGETLB & ~c->gfp)
+		error = EINVAL;
 	return error ? fail(error, flags, c->object_size)
 		     : slab_alloc_slow(c, flags, node);
 }
@@ -382,7 +385,8 @@ static noinline void *cache_alloc_slow(struct rn_cache *c, rn_gfp_t flags,
 /**
  * rn_cache_alloc() - allocate an object of a cache
  * @cache: from rn_cache_create() or RN_CACHE()
- * @flags: as for rn_alloc()
+ * @flags: as for rn_alloc(); RN_HUGETLB only for a cache that was made with
+ *	RN_CACHE_HUGETLB, else it is EINVAL
  *
  * Context: as rn_alloc().
  * Return: the object, or NULL with errno as rn_alloc().

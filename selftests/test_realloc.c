@@ -308,6 +308,39 @@ START_TEST(hugetlb_only)
 }
 END_TEST
 
+/* A cache is on hugetlb pages as a whole, or not at all. */
+START_TEST(hugetlb_caches)
+{
+	struct rn_cache_args args = {
+		.sz = sizeof(args), .size = 200, .flags = RN_CACHE_HUGETLB,
+	};
+	struct rn_cache *huge, *plain;
+	void *p, *q;
+
+	if (no_hugepages) {
+		skip_part("hugetlb_caches", no_hugepages);
+		return;
+	}
+	ck_assert_int_eq(huge_set_free(16), 0);
+	setenv("RN_LADDER", "thp,small,hugetlb", 1);
+	huge = rn_cache_create("on-hugetlb", &args);
+	args.flags = 0;
+	plain = rn_cache_create("anywhere", &args);
+	p = rn_cache_alloc(huge, 0);
+	q = rn_cache_alloc(huge, RN_HUGETLB);
+	ck_assert_ptr_nonnull(p);
+	ck_assert_ptr_nonnull(q);
+	ck_assert_int_eq(status_value("HugetlbPages"), 2048);
+	errno = 0;
+	ck_assert_ptr_null(rn_cache_alloc(plain, RN_HUGETLB));
+	ck_assert_int_eq(errno, EINVAL);
+	rn_cache_free(huge, p);
+	rn_cache_free(huge, q);
+	ck_assert_int_eq(rn_cache_destroy(huge), 0);
+	ck_assert_int_eq(rn_cache_destroy(plain), 0);
+}
+END_TEST
+
 START_TEST(hugetlb_pool_empty)
 {
 	void *p;
@@ -348,6 +381,7 @@ int main(void)
 	tcase_add_test(flags, thisnode);
 	tcase_add_test(flags, nofail);
 	tcase_add_test(hugetlb, hugetlb_only);
+	tcase_add_test(hugetlb, hugetlb_caches);
 	tcase_add_test(hugetlb, hugetlb_pool_empty);
 	tcase_set_timeout(resize, 60);
 	tcase_set_timeout(flags, 30);
