@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define FORKS	(240 / LESS)
+#define FORKS	(200 / LESS)
 #define KEPT	200
 #define NEW	300
 

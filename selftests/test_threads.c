@@ -132,7 +132,7 @@ END_TEST
 START_TEST(shrink_beside)
 {
 	enum { THREADS = 4 };
-	double end = now() + 2;
+	double end = now() + 1.5;
 	unsigned long before, shrinks = 0;
 
 	if (!index_by_cid(_i, "shrink_beside by mm_cid"))
