@@ -30,6 +30,7 @@
 #include <sys/mman.h>
 #include <sys/rseq.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 #include <asm/barrier.h>
 
@@ -75,12 +76,16 @@ static int membarrier(int command)
 /* NULL, or why sequences cannot be used. */
 static const char *rseq_unusable(void)
 {
+	struct utsname system;
+
 	if (options.percpu == PERCPU_FALLBACK)
 		return "RN_PERCPU=fallback";
 	if (!&__rseq_size || !__rseq_size)
 		return "not registered by the C library";
 	if ((int)rseq_read(__rseq_offset + RSEQ_CPU_ID) < 0)
 		return "not registered for this thread";
+	if (!uname(&system) && rseq_kernel_broken(system.release))
+		return "this kernel does not abort sequences";
 	if (membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ))
 		return "no membarrier for it";
 	return NULL;
@@ -296,6 +301,9 @@ void percpu_view(unsigned int row, struct slot_view *v)
 	v->where = SHEAF + (first ? sizeof(void *) : 0);
 	v->spare = v->main == &closed_sheaf ? NULL :
 		   READ_ONCE(slot->sheaf[first]);
+	/* Two reads are not one moment: the spare may have become main. */
+	if (v->spare == v->main)
+		v->spare = NULL;
 	v->active = READ_ONCE(slot->active);
 }
 

@@ -9,6 +9,7 @@
 #define ASM_RSEQ_H
 
 #include <linux/compiler.h>
+#include <string.h>
 
 #ifndef RSEQ_INJECT
 #define RSEQ_INJECT(step)
@@ -39,6 +40,12 @@
 	[shift] "i"(SLOTS_SHIFT), [slots] "r"((pc)->slots + (at)),	\
 	[aborts] "r"(&rseq_aborts)					\
 	RSEQ_INJECT_INPUT
+
+/* Linux 6.19 and 7.0 lose aborts on arm64. */
+static inline bool rseq_kernel_broken(const char *release)
+{
+	return !strncmp(release, "6.19", 4) || !strncmp(release, "7.0", 3);
+}
 
 static __always_inline u32 rseq_read(ptrdiff_t offset)
 {

@@ -54,6 +54,13 @@
 	[aborts] "m"(rseq_aborts)					\
 	RSEQ_INJECT_INPUT
 
+/* Linux releases whose sequences do not abort; none here. */
+static inline bool rseq_kernel_broken(const char *release)
+{
+	(void)release;
+	return false;
+}
+
 /* The thread's word at @offset from the thread pointer. */
 static __always_inline u32 rseq_read(ptrdiff_t offset)
 {
