@@ -293,6 +293,8 @@ static void fill_private(struct rn_cache *c, struct page *slab,
 		void *object = slab_object(c, slab, index);
 
 		index = link_next(c, slab, index);
+		/* Out now: a free that finds a link has to search the lists. */
+		WRITE_ONCE(*link_of(c, object), 0);
 		s->objects[base + i] = object;
 		tsan_release(object);
 	}
@@ -334,21 +336,28 @@ void slab_fill(struct rn_cache *c, struct page *slab, struct sheaf *s,
 
 bool slab_reload(struct cache_node *n, struct page *slab)
 {
+	bool more;
+
 	lock(&n->list_lock);
 	take_freelist(n, slab);
-	if (!slab->nr_private)
+	more = slab->nr_private;
+	/* From here on anybody's, once the lock is dropped. */
+	if (!more)
 		slab->state = SLAB_FULL;
 	unlock(&n->list_lock);
-	return slab->nr_private;
+	return more;
 }
 
-void slab_put(struct rn_cache *c, struct page *slab)
+/* The private objects become shared; seldom are there some of both. */
+static void join_freelists(struct rn_cache *c, struct page *slab)
 {
-	struct cache_node *n = row_to_cache_node(slab->row);
 	unsigned int index = slab->private, next;
-	u32 chain;
 
-	lock(&n->list_lock);
+	if (slab->freelist == NO_OBJECT) {
+		slab->freelist = index;
+		slab->nr_free = slab->nr_private;
+		return;
+	}
 	for (; index != NO_OBJECT; index = next) {
 		void *object = slab_object(c, slab, index);
 
@@ -357,6 +366,15 @@ void slab_put(struct rn_cache *c, struct page *slab)
 		slab->freelist = index;
 		slab->nr_free++;
 	}
+}
+
+void slab_put(struct rn_cache *c, struct page *slab)
+{
+	struct cache_node *n = row_to_cache_node(slab->row);
+	u32 chain;
+
+	lock(&n->list_lock);
+	join_freelists(c, slab);
 	add_free(n, slab->nr_private + fresh_objects(c, slab));
 	WRITE_ONCE(slab->private, NO_OBJECT);
 	WRITE_ONCE(slab->nr_private, 0);
@@ -396,7 +414,7 @@ static unsigned int check_free(const struct rn_cache *c,
 {
 	unsigned int index;
 
-	if (slab->type != PAGE_SLAB)
+	if (slab->type != PAGE_SLAB || row_to_cache(slab->row) != c)
 		bug("BUG %s: invalid free of %p: its slab is gone", c->name, p);
 	index = slab_find(c, slab, p);
 	if (index == NO_OBJECT)
