@@ -91,12 +91,15 @@ static void gate_shut(void)
 	__atomic_store_n(&gate.shut, 1, __ATOMIC_SEQ_CST);
 	while (inside() > (depth ? 1 : 0))
 		sched_yield();
+	/* Handlers of others, between ours and fork(), may allocate. */
+	depth++;
 }
 
 static void gate_open(void)
 {
 	int saved = errno;
 
+	depth--;
 	__atomic_store_n(&gate.shut, 0, __ATOMIC_SEQ_CST);
 	syscall(SYS_futex, &gate.shut, FUTEX_WAKE_PRIVATE, INT32_MAX);
 	unlock(&gate.forking);
@@ -123,8 +126,18 @@ static void after_fork_in_parent(void)
 	gate_open();
 }
 
+/* Who was about to find the gate shut and turn back is not in the child. */
+static void forget_others(void)
+{
+	for (int i = 0; i < NR_COUNTERS; i++)
+		gate.count[i].inside = 0;
+	if (depth > 1)
+		gate.count[my_counter()].inside = 1;
+}
+
 static void after_fork_in_child(void)
 {
+	forget_others();
 	if (has_heap()) {
 		/* First the heap: in a copy it is not mapped until then. */
 		hugetlb_fork_child();
@@ -136,11 +149,12 @@ static void after_fork_in_child(void)
 static int atfork_error;
 
 /*
- * At load, though it is work in a constructor (some 50 ns, no allocation): a
+ * At load, though it is work in a constructor (some 50 ns, no allocation), and
+ * first of all, so that our part of the preparation is the last one done: a
  * fork() that began before the handlers were there would not run them, and the
  * child would get what another thread had done of the initialisation so far.
  */
-static __attribute__((constructor)) void fork_constructor(void)
+static __attribute__((constructor(101))) void fork_constructor(void)
 {
 	atfork_error = -pthread_atfork(before_fork, after_fork_in_parent,
 				       after_fork_in_child);
