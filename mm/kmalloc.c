@@ -55,7 +55,7 @@ static struct rn_cache *class_new(const char *prefix, unsigned int class_,
 	char name[32];
 
 	snprintf(name, sizeof(name), "%s-%zu", prefix, args.size);
-	return cache_new(name, &args, 0);
+	return cache_new(name, &args);
 }
 
 int kmalloc_init(void)
@@ -149,7 +149,8 @@ static noinline void *alloc_medium(size_t size, rn_gfp_t flags)
 		if (likely(object))
 			return object;
 	}
-	return alloc_slow(size, flags, RN_NO_NODE);
+	return flags == RN_ZERO ? rn_zalloc(size, 0)
+				: alloc_slow(size, flags, RN_NO_NODE);
 }
 
 /**
@@ -284,8 +285,9 @@ RN_API size_t rn_size_roundup(size_t size)
 
 static noinline void free_slow(const void *p)
 {
-	struct page *page;
 	unsigned int row, ticket;
+	struct page *page;
+	int saved = errno;
 
 	if (!p || p == RN_ZERO_SIZE_PTR)
 		return;
@@ -302,6 +304,7 @@ static noinline void free_slow(const void *p)
 	ticket = gate_enter();
 	large_free((void *)p, page);
 	gate_exit(ticket);
+	errno = saved;
 }
 
 /**
@@ -396,11 +399,16 @@ RN_API void *rn_cache_alloc(struct rn_cache *cache, rn_gfp_t flags)
 	size_t at = cache->fast_at;
 	void *object;
 
+	/* Several nodes; or no rseq, and then no fast path. */
+	if (unlikely(!at) && smp_load_acquire(&hot.span))
+		at = slot_at(local_row(cache->row));
 	if (likely(at && !flags)) {
 		object = fast_pop(at);
 		if (likely(object))
 			return object;
 	}
+	if (flags == RN_ZERO)
+		return rn_cache_zalloc(cache, 0);
 	return cache_alloc_slow(cache, flags, RN_NO_NODE);
 }
 
@@ -416,7 +424,7 @@ RN_API void *rn_cache_zalloc(struct rn_cache *cache, rn_gfp_t flags)
 {
 	void *object = rn_cache_alloc(cache, flags & ~RN_ZERO);
 
-	return object ? memset(object, 0, cache->object_size) : NULL;
+	return object ? memset(object, 0, cache->usable) : NULL;
 }
 
 /**

@@ -73,7 +73,8 @@ static bool pool_carve(unsigned int size_class)
 	char *page;
 
 	if (!pool.base) {
-		pool.bytes = max(mem.bytes >> 7, (size_t)1 << 20);
+		pool.bytes = min(max(mem.bytes >> 4, (size_t)1 << 20),
+				 (size_t)1 << 38);
 		pool.base = meta_reserve(pool.bytes, 0);
 		pool.carved = PAGE_BYTES;
 	}
@@ -230,16 +231,6 @@ bool barn_put(struct barn *b, struct sheaf *s)
 	kept = put(b, s);
 	unlock(&b->lock);
 	return kept;
-}
-
-struct sheaf *barn_take_full(struct barn *b)
-{
-	struct sheaf *s;
-
-	lock(&b->lock);
-	s = get_full(b);
-	unlock(&b->lock);
-	return s;
 }
 
 struct sheaf *barn_take(struct barn *b)

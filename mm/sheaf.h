@@ -103,8 +103,7 @@ struct sheaf *barn_exchange_full(struct barn *b, struct sheaf *full,
 				 bool *kept);
 /* Keeps a sheaf, with objects or without; false: it stays the caller's. */
 bool barn_put(struct barn *b, struct sheaf *s);
-/* Any sheaf with objects, or any at all; NULL when there is none. */
-struct sheaf *barn_take_full(struct barn *b);
+/* Any sheaf, one with objects first; NULL when there is none. */
 struct sheaf *barn_take(struct barn *b);
 /* Counts what the fast paths did with a sheaf that came out of a slot. */
 void barn_count(struct barn *b, struct sheaf *s);

@@ -68,7 +68,9 @@ struct cache_node {
  * @useroffset: see rn_check_object()
  * @usersize: likewise
  * @name: as shown in slabinfo
- * @next: in the list of all caches (under slab_mutex)
+ * @next: in the list of all caches (under slab_mutex); kept when the cache is
+ *	destroyed, for who stands on it without the lock
+ * @next_spare: in the list of destroyed ones
  * @node: by node number; NULL until the cache was used there
  */
 struct rn_cache {
@@ -90,6 +92,7 @@ struct rn_cache {
 	size_t useroffset, usersize;
 	char name[64];
 	struct rn_cache *next;
+	struct rn_cache *next_spare;
 	struct cache_node **node;
 };
 
@@ -101,8 +104,7 @@ extern struct rn_cache **cache_of_row;	/* by row on node 0 */
 
 int slab_init(void);
 /* Under slab_mutex, and neither merged nor counted: the library's own. */
-struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args,
-			   size_t usable);
+struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args);
 struct cache_node *cache_node_get(struct rn_cache *c, int node);
 
 static inline unsigned int row_on(const struct rn_cache *c, int node)
@@ -184,7 +186,6 @@ void *slab_alloc_slow(struct rn_cache *c, rn_gfp_t flags, int node);
 void slab_free_slow(unsigned int row, const void *object);
 /* Everything in slots and barns goes into slabs, empty slabs to the pages. */
 void cache_flush(struct rn_cache *c);
-void slabs_shrink(void);
 
 /**
  * struct cache_usage - figures of a cache over all nodes

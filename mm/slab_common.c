@@ -17,7 +17,7 @@ struct rn_cache *slab_caches;
 struct rn_cache **cache_of_row;
 
 static struct rn_cache **list_end = &slab_caches;
-static struct rn_cache *spare_caches;	/* destroyed ones, by ->next */
+static struct rn_cache *spare_caches;	/* destroyed, by ->next_spare */
 static unsigned int rows_used = 1;	/* row 0 is nobody's, always empty */
 
 #define CACHE_ALIGN	64
@@ -126,15 +126,16 @@ static void set_name(struct rn_cache *c, const char *name)
 		c->name[i] = (unsigned char)name[i] <= ' ' ? '_' : name[i];
 }
 
+/* Who lists caches without the lock may stand on it: @node stays. */
 static struct rn_cache *take_spare(void)
 {
-	struct rn_cache *c = spare_caches, old;
+	struct rn_cache *c = spare_caches;
 
 	if (!c)
 		return NULL;
-	spare_caches = c->next;
-	old = *c;
-	*c = (struct rn_cache){ .row = old.row, .node = old.node };
+	spare_caches = c->next_spare;
+	smp_store_release(&c->next, NULL);
+	memset(c->name, 0, sizeof(c->name));
 	return c;
 }
 
@@ -158,15 +159,13 @@ static struct rn_cache *cache_struct(void)
 	return c;
 }
 
-struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args,
-			   size_t usable)
+struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args)
 {
 	struct rn_cache *c = cache_struct();
 
 	if (!c)
 		return NULL;
 	set_shape(c, args);
-	c->usable = max(c->usable, (u32)usable);
 	c->refcount = 1;
 	set_name(c, name);
 	if (percpu_has_rseq() && !hot.node_rows)
@@ -246,6 +245,8 @@ RN_API struct rn_cache *rn_cache_create(const char *name,
 	}
 	mm_init();
 	if (mm_init_error()) {
+		if (args->flags & RN_PANIC)
+			bug("rn_cache_create(%s): out of memory", name);
 		errno = ENOMEM;
 		return NULL;
 	}
@@ -256,7 +257,7 @@ RN_API struct rn_cache *rn_cache_create(const char *name,
 		c->refcount++;
 		c->object_size = max(c->object_size, (u32)args->size);
 	} else {
-		c = cache_new(name, args, 0);
+		c = cache_new(name, args);
 	}
 	unlock(&slab_mutex);
 	gate_exit(ticket);
@@ -310,7 +311,7 @@ static void unlink_cache(struct rn_cache *c)
 	for (int node = 0; node < nr_node_ids(); node++)
 		if (c->node[node])
 			cache_node_reset(c->node[node]);
-	c->next = spare_caches;
+	c->next_spare = spare_caches;
 	spare_caches = c;
 }
 

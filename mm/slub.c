@@ -380,6 +380,9 @@ static void look_at_sheaf(struct slot_sum *sum, const struct sheaf *s)
 	n = sheaf_count(s);
 	held = READ_ONCE(s->held);
 	sum->objects += n;
+	/* Of a sheaf on the move these are from different stays. */
+	if (operations < max(n, held) - min(n, held))
+		return;
 	sum->frees += (operations + n - held) / 2;
 	sum->allocs += (operations + held - n) / 2;
 }

@@ -152,8 +152,10 @@ static bool find_object(const void *p, const char **start, size_t *usable,
  * rn_size() - the usable size of an object
  * @p: start of an object of this library, NULL or RN_ZERO_SIZE_PTR
  *
- * All of it may be written, whatever size was asked for. Anything else than
- * the start of an object is reported and the program aborted.
+ * All of it may be written, whatever size was asked for; but the compiler does
+ * not know that, and _FORTIFY_SOURCE stops a write beyond that size: where it
+ * matters, ask for rn_size_roundup() bytes. Anything else than the start of an
+ * object is reported and the program aborted.
  *
  * Context: any; the object must not be freed meanwhile.
  * Return: bytes; 0 for NULL and RN_ZERO_SIZE_PTR.
@@ -251,7 +253,7 @@ RN_API void *rn_realloc(void *p, size_t size, rn_gfp_t flags)
 		rn_free(p);
 		return RN_ZERO_SIZE_PTR;
 	}
-	if (size <= old && size > old / 2) {
+	if (size <= old && (size > old / 2 || old == sizeof(void *))) {
 		if (flags & RN_ZERO)
 			memset((char *)p + size, 0, old - size);
 		return p;

@@ -116,7 +116,8 @@ struct rn_cache *rn_cache_of_type(struct rn_cache **where, const char *name,
  * Made at the first use in each place that names it; all places that name a
  * type of the same shape share one cache. A lookup afterwards is one load.
  *
- * Return: the cache, or NULL with errno ENOMEM.
+ * Return: the cache, or NULL with errno: ENOMEM, or EINVAL for a type of more
+ * than 32 KiB.
  */
 #define RN_CACHE(type) __extension__({					\
 	static struct rn_cache *rn_cache_here;				\
