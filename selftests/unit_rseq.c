@@ -25,7 +25,6 @@ extern u32 inject_trap;
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/rseq.h>
@@ -93,10 +92,14 @@ static void setup(void)
 	find_cpus();
 }
 
-static struct sheaf *new_sheaf(unsigned int capacity)
+/* The sheaf of the i-th CPU, empty. */
+static struct sheaf *new_sheaf(int i, unsigned int capacity)
 {
-	struct sheaf *s = calloc(1, sizeof(*s) + capacity * sizeof(void *));
+	static u64 memory[2][2 + 64];
+	struct sheaf *s = (struct sheaf *)memory[i];
 
+	ck_assert_uint_le(capacity, 64);
+	s->word = 0;
 	s->capacity = capacity;
 	return s;
 }
@@ -110,7 +113,7 @@ static void *object(unsigned long n)
 static void fill_slot(int i, unsigned int n)
 {
 	struct slot *slot = slot_on(cpus[i]);
-	struct sheaf *s = new_sheaf(8);
+	struct sheaf *s = new_sheaf(i, 8);
 
 	for (unsigned int k = 0; k < n; k++)
 		sheaf_add(s, object(100 * (i + 1) + k));
@@ -430,7 +433,7 @@ START_TEST(all_at_once)
 
 	sigaction(SIGUSR1, &action, NULL);
 	for (int i = 0; i < 2; i++)
-		slot_on(cpus[i])->main = new_sheaf(OBJECTS);
+		slot_on(cpus[i])->main = new_sheaf(i, OBJECTS);
 	for (unsigned long o = 1; o <= OBJECTS; o++)
 		sheaf_add(slot_on(cpus[0])->main, object(o));
 	inject_delay = 20;
@@ -456,14 +459,16 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("rseq");
-	TCase *tc = tcase_create("rseq");
+	Suite *s;
+	TCase *tc;
 
 	setup();
 	if (no_rseq) {
 		puts(no_rseq);
 		return 77;
 	}
+	s = suite_create("rseq");
+	tc = tcase_create("rseq");
 	tcase_add_loop_test(tc, preempted, 0, 3 * STEPS);
 	tcase_add_loop_test(tc, migrated, 0, 3 * STEPS);
 	tcase_add_loop_test(tc, signalled, 0, 3 * STEPS);
