@@ -270,7 +270,7 @@ START_TEST(nofail)
 }
 END_TEST
 
-/* --- hugetlb: in the parent, so that the pool is put back whatever fails --- */
+/* --- hugetlb: the parent sets up the pool, and puts it back --- */
 
 static const char *no_hugepages;
 

@@ -104,7 +104,7 @@ static struct sheaf *new_sheaf(int i, unsigned int capacity)
 	return s;
 }
 
-/* Objects are numbers: 100, 101, ... on the first CPU, 200, ... on the other. */
+/* Objects are numbers: 100, 101, ... on one CPU, 200, ... on the other. */
 static void *object(unsigned long n)
 {
 	return (void *)n;
