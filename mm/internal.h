@@ -134,7 +134,8 @@ u64 meta_bytes(void);		/* handed out by meta_alloc(), for the stats */
  * @nr_stripes: a power of two above the highest possible node number
  * @stripe_order: log2 of pages in a stripe
  * @vmemmap: page descriptors by pfn, opened a pageblock at a time
- * @row_map: row of the slab that a page belongs to, 0 for none; readable from
+ * @row_map: row of the slab that a unit of 16 KiB, the least that a slab has,
+ *	belongs to, 0 for none; readable from
  *	the start, opened for writing a pageblock at a time
  * @blocks: pageblocks by number, opened likewise
  */
@@ -169,6 +170,16 @@ static inline u32 ptr_to_pfn(const void *p)
 static inline void *pfn_to_ptr(u32 pfn)
 {
 	return (void *)(mem.base + ((uintptr_t)pfn << PAGE_SHIFT));
+}
+
+/* A slab is this large at least, so that the row map has fewer entries. */
+#define SLAB_MIN_ORDER	2
+#define ROW_SHIFT	(PAGE_SHIFT + SLAB_MIN_ORDER)
+
+/* Of an address within the reservation. */
+static inline unsigned int ptr_to_row(const void *p)
+{
+	return mem.row_map[((uintptr_t)p - mem.base) >> ROW_SHIFT];
 }
 
 static inline int pfn_to_node(u32 pfn)

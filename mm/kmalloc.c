@@ -165,7 +165,7 @@ static noinline void *alloc_medium(size_t size, rn_gfp_t flags)
  * Return: the memory, or NULL with errno: ENOMEM when there is none or @size
  * is above RN_MAX_SIZE, EINVAL for an unknown flag.
  */
-RN_API void *rn_alloc(size_t size, rn_gfp_t flags)
+RN_API __fastpath void *rn_alloc(size_t size, rn_gfp_t flags)
 {
 	void *object;
 
@@ -177,7 +177,7 @@ RN_API void *rn_alloc(size_t size, rn_gfp_t flags)
 	return alloc_medium(size, flags);
 }
 
-RN_API void *rn_alloc_class_v1(unsigned int class_, size_t size,
+RN_API __fastpath void *rn_alloc_class_v1(unsigned int class_, size_t size,
 			       rn_gfp_t flags)
 {
 	void *object;
@@ -293,7 +293,7 @@ static noinline void free_slow(const void *p)
 		return;
 	if (!mem_has(p))
 		bug("BUG: invalid free of %p: not memory of this library", p);
-	row = mem.row_map[ptr_to_pfn(p)];
+	row = ptr_to_row(p);
 	if (row) {
 		slab_free_slow(row, p);
 		return;
@@ -318,13 +318,13 @@ static noinline void free_slow(const void *p)
  *
  * Context: as rn_alloc(). errno is kept.
  */
-RN_API void rn_free(const void *p)
+RN_API __fastpath void rn_free(const void *p)
 {
 	size_t span = smp_load_acquire(&hot.span);
 	uintptr_t offset = (uintptr_t)p - READ_ONCE(hot.base);
 
 	if (likely(offset < span) &&
-	    likely(fast_push(slot_at(hot.row_map[offset >> PAGE_SHIFT]), p)))
+	    likely(fast_push(slot_at(hot.row_map[offset >> ROW_SHIFT]), p)))
 		return;
 	free_slow(p);
 }
@@ -394,7 +394,7 @@ static noinline void *cache_alloc_slow(struct rn_cache *c, rn_gfp_t flags,
  * Context: as rn_alloc().
  * Return: the object, or NULL with errno as rn_alloc().
  */
-RN_API void *rn_cache_alloc(struct rn_cache *cache, rn_gfp_t flags)
+RN_API __fastpath void *rn_cache_alloc(struct rn_cache *cache, rn_gfp_t flags)
 {
 	size_t at = cache->fast_at;
 	void *object;
@@ -444,8 +444,7 @@ RN_API void *rn_cache_alloc_node(struct rn_cache *cache, rn_gfp_t flags,
 
 static noinline void cache_free_slow(struct rn_cache *cache, void *object)
 {
-	unsigned int row = mem_has(object) ?
-			   mem.row_map[ptr_to_pfn(object)] : 0;
+	unsigned int row = mem_has(object) ? ptr_to_row(object) : 0;
 
 	if (!object)
 		return;
@@ -467,14 +466,14 @@ static noinline void cache_free_slow(struct rn_cache *cache, void *object)
  *
  * Context: as rn_free().
  */
-RN_API void rn_cache_free(struct rn_cache *cache, void *object)
+RN_API __fastpath void rn_cache_free(struct rn_cache *cache, void *object)
 {
 	size_t span = smp_load_acquire(&hot.span);
 	uintptr_t offset = (uintptr_t)object - READ_ONCE(hot.base);
 	unsigned int row;
 
 	if (likely(offset < span)) {
-		row = hot.row_map[offset >> PAGE_SHIFT];
+		row = hot.row_map[offset >> ROW_SHIFT];
 		if (likely(row == cache->row && fast_push(slot_at(row), object)))
 			return;
 	}

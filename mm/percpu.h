@@ -71,7 +71,7 @@ extern u64 rseq_aborts;
  * @base: of the reservation
  * @span: its length, or 0 where the fast paths are shut: before
  *	initialisation, and for good where there is no rseq
- * @row_map: row of the slab on each page
+ * @row_map: row of the slab in each 16 KiB
  * @pc: the slots
  * @local_max: sizes up to here have one table for all CPUs: SMALL_MAX on a
  *	single node with @span, else 0

@@ -157,8 +157,10 @@ static void set_nr_slabs(struct rn_cache *c, struct cache_node *n, u32 nr)
 
 static void set_rows(const struct rn_cache *c, u32 pfn, unsigned int row)
 {
-	for (u32 i = 0; i < 1U << c->order; i++)
-		mem.row_map[pfn + i] = row;
+	u32 first = pfn >> SLAB_MIN_ORDER;
+
+	for (u32 i = 0; i < 1U << (c->order - SLAB_MIN_ORDER); i++)
+		mem.row_map[first + i] = row;
 }
 
 static struct page *slab_new(struct rn_cache *c, int *node, rn_gfp_t flags)
@@ -264,6 +266,21 @@ static void take_freelist(struct cache_node *n, struct page *slab)
 	slab->nr_free = 0;
 }
 
+/*
+ * A freelist is a chain of cache misses, one after the other. Where most of the
+ * slab is on it, all are fetched at once by address; their users, who come
+ * next, find them in the cache.
+ */
+static void fetch_objects(const struct rn_cache *c, const struct page *slab)
+{
+	const char *object = slab_address(slab) + c->free_offset;
+
+	if (slab->nr_private < slab->fresh / 2)
+		return;
+	for (unsigned int i = 0; i < slab->fresh; i++, object += c->size)
+		__builtin_prefetch(object, 1);
+}
+
 struct page *slab_get(struct rn_cache *c, int *node, rn_gfp_t flags)
 {
 	struct cache_node *n = cache_node_get(c, *node);
@@ -280,7 +297,10 @@ struct page *slab_get(struct rn_cache *c, int *node, rn_gfp_t flags)
 		take_freelist(n, slab);
 	}
 	unlock(&n->list_lock);
-	return slab ? slab : slab_new(c, node, flags);
+	if (!slab)
+		return slab_new(c, node, flags);
+	fetch_objects(c, slab);
+	return slab;
 }
 
 /* Puts @nr objects of the private freelist under what @s has, first on top. */

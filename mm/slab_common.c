@@ -54,7 +54,7 @@ static unsigned int choose_order(size_t size, unsigned int sheaf_capacity)
 	unsigned int low = order_base_2(DIV_ROUND_UP(objects * size,
 						     PAGE_BYTES));
 
-	low = min(low, top);
+	low = min(max(low, (unsigned int)SLAB_MIN_ORDER), top);
 	for (size_t fraction = 16; fraction > 1; fraction /= 2)
 		for (unsigned int order = low; order <= top; order++)
 			if (wastes_at_most(size, order, fraction))

@@ -87,7 +87,8 @@ static int tables_init(size_t bytes)
 	size_t pages = bytes >> PAGE_SHIFT;
 	size_t blocks = bytes >> PAGEBLOCK_SHIFT;
 	size_t sizes[] = {
-		pages * sizeof(struct page), pages * sizeof(u16),
+		pages * sizeof(struct page),
+		(pages >> SLAB_MIN_ORDER) * sizeof(u16),
 		blocks * sizeof(struct pageblock), DIV_ROUND_UP(blocks, 8),
 	};
 	int prots[] = {
@@ -160,7 +161,8 @@ static int open_tables(u32 block, u32 nr)
 
 	err = meta_open(&mem.vmemmap[pfn], pages * sizeof(struct page));
 	if (!err)
-		err = meta_open(&mem.row_map[pfn], pages * sizeof(u16));
+		err = meta_open(&mem.row_map[pfn >> SLAB_MIN_ORDER],
+				(pages >> SLAB_MIN_ORDER) * sizeof(u16));
 	if (!err)
 		err = meta_open(&mem.blocks[block],
 				nr * sizeof(struct pageblock));

@@ -128,7 +128,7 @@ static bool find_object(const void *p, const char **start, size_t *usable,
 	*cache = NULL;
 	if (!ptr_to_page(p))
 		return false;
-	row = mem.row_map[ptr_to_pfn(p)];
+	row = ptr_to_row(p);
 	if (!row) {
 		page = find_large(p);
 		if (!page)

@@ -31,6 +31,9 @@ typedef uint64_t u64;
 /* Everything is hidden by default; this marks what is exported on purpose. */
 #define RN_API		__attribute__((visibility("default")))
 
+/* A fast path starts on a cache line, whatever stands before it. */
+#define __fastpath	__attribute__((aligned(64)))
+
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 #define min(a, b) __extension__({					\
