@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the white-box tests of the page floor share: how the library is started
+ * with a ladder, and the invariants of a zone, checked block by block.
+ */
+#ifndef SELFTESTS_ZONE_CENSUS_H
+#define SELFTESTS_ZONE_CENSUS_H
+
+#include "../mm/zone.h"
+
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "hugepages.h"
+
+#define MIB		(1UL << 20)
+
+static const char *no_huge;	/* why there are no hugetlb pages */
+
+#define NEED_HUGE() do {						\
+	if (no_huge) {							\
+		printf("SKIP %s: %s\n", __func__, no_huge);		\
+		fflush(stdout);						\
+		return;							\
+	}								\
+} while (0)
+
+static inline void start(const char *ladder)
+{
+	if (ladder)
+		setenv("RN_LADDER", ladder, 1);
+	mm_init();
+	ck_assert_int_eq(mm_init_error(), 0);
+}
+
+static __thread u64 seed = 88172645463325252ULL;
+
+static inline u32 rnd(u32 below)
+{
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return (seed >> 16) % below;
+}
+
+/* --- the invariants of struct zone --- */
+
+struct census {
+	u32 used, idle, partial, full;
+	u32 up[NR_BACKINGS];
+	u64 free_pages;
+};
+
+static inline void check_on_list(const struct zone *z, u32 block)
+{
+	const struct pageblock *b = &mem.blocks[block];
+	enum class c = class_of(b->backing);
+	u32 at;
+
+	ck_assert_int_eq(b->list / NR_FILLS, pageblock_largest(b));
+	ck_assert(z->mask[c] >> b->list & 1);
+	for (at = z->list[c][b->list]; at != NO_BLOCK; at = mem.blocks[at].next)
+		if (at == block)
+			return;
+	ck_abort_msg("block %u is not on its list", block);
+}
+
+static inline void check_block(const struct zone *z, u32 block, struct census *c)
+{
+	const struct pageblock *b = &mem.blocks[block];
+
+	c->used++;
+	/* Taken off the ladder, or out of the zone's sight for good. */
+	if (b->backing == BACKING_NONE)
+		return;
+	c->up[b->backing]++;
+	c->free_pages += b->nr_free;
+	if (b->nr_free == PAGEBLOCK_PAGES) {
+		ck_assert(block_is_idle(z, block));
+		ck_assert_int_eq(b->list, -1);
+		c->idle++;
+	} else if (b->nr_free) {
+		ck_assert(!block_is_idle(z, block));
+		check_on_list(z, block);
+		c->partial++;
+	} else {
+		ck_assert(!block_is_idle(z, block));
+		ck_assert_int_eq(b->list, -1);
+		c->full++;
+	}
+}
+
+static inline struct census check_zone(struct zone *z)
+{
+	struct census c = { 0 };
+
+	for (u32 block = z->first; block < z->first + z->high; block++) {
+		if (block_is_used(z, block))
+			check_block(z, block, &c);
+		else
+			ck_assert(!block_is_idle(z, block));
+	}
+	ck_assert_uint_eq(c.idle, zone_nr_idle(z));
+	for (int b = BACKING_HUGETLB; b < NR_BACKINGS; b++)
+		ck_assert_uint_eq(c.up[b], z->nr_up[b]);
+	ck_assert_uint_eq(zone_nr_up(z), c.idle + c.partial + c.full);
+	return c;
+}
+
+static inline struct zone *my_zone(void)
+{
+	return &zones[node_fallback(numa_local_node(), 0)];
+}
+
+static inline TCase *tcase(Suite *s, const char *name)
+{
+	TCase *t = tcase_create(name);
+
+	tcase_set_timeout(t, 120);
+	suite_add_tcase(s, t);
+	return t;
+}
+
+#endif /* SELFTESTS_ZONE_CENSUS_H */
