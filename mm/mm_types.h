@@ -60,6 +60,7 @@ enum slab_state {
  * @state: enum slab_state; under list_lock
  * @bucket: the partial list it is on; under list_lock
  * @nr_pages: length of a PAGE_LARGE run
+ * @key: in every link of the slab; outlives it, so that the next one differs
  */
 struct page {
 	u8 type;
@@ -75,7 +76,7 @@ struct page {
 		};
 		u32 nr_pages;
 	};
-	u64 spare;
+	u64 key;
 };
 static_assert(sizeof(struct page) == 32, "a page descriptor is 32 bytes");
 

@@ -7,9 +7,11 @@
  * refill, its owner, who takes objects from its private freelist and from the
  * fresh ones without a lock; frees go to its shared freelist all the same.
  *
- * A free object holds a link to the next one, as next ^ secret ^ swab(where):
- * a word that somebody wrote after the free does not decode to an object of
- * the slab, and one that does decode before a free gives a second free away.
+ * A free object holds a link to the next one, as next ^ key ^ swab(where): a
+ * word that somebody wrote after the free does not decode to an object of the
+ * slab, and one that does decode before a free gives a second free away. The
+ * key is the slab's, new with each slab, so that a link left in memory by the
+ * slab that was there before is none.
  */
 #include "slab.h"
 
@@ -24,16 +26,17 @@ static u64 *link_of(const struct rn_cache *c, const void *object)
 	return (u64 *)((char *)object + c->free_offset);
 }
 
-static u64 link_code(const u64 *where, const void *next)
+static u64 link_code(const struct page *slab, const u64 *where,
+		     const void *next)
 {
-	return (u64)next ^ slab_secret ^ __builtin_bswap64((u64)where);
+	return (u64)next ^ slab->key ^ __builtin_bswap64((u64)where);
 }
 
 /* The index that a link leads to: NO_OBJECT at the end, -1 for no link. */
 static int link_decode(const struct rn_cache *c, const struct page *slab,
 		       const u64 *where)
 {
-	u64 word = READ_ONCE(*where), next = word ^ link_code(where, NULL);
+	u64 word = READ_ONCE(*where), next = word ^ link_code(slab, where, NULL);
 	unsigned int index;
 
 	if (!next)
@@ -47,7 +50,7 @@ static void link_set(const struct rn_cache *c, const struct page *slab,
 {
 	u64 *where = link_of(c, object);
 
-	WRITE_ONCE(*where, link_code(where, next == NO_OBJECT ? NULL :
+	WRITE_ONCE(*where, link_code(slab, where, next == NO_OBJECT ? NULL :
 				     slab_object(c, slab, next)));
 }
 
@@ -163,6 +166,12 @@ static void set_rows(const struct rn_cache *c, u32 pfn, unsigned int row)
 		mem.row_map[first + i] = row;
 }
 
+/* An odd constant without structure (2^64 / golden ratio) mixes all of it. */
+static u64 next_key(u64 key, u32 pfn)
+{
+	return (key + slab_secret + pfn) * 0x9e3779b97f4a7c15;
+}
+
 static struct page *slab_new(struct rn_cache *c, int *node, rn_gfp_t flags)
 {
 	struct cache_node *n;
@@ -184,6 +193,7 @@ static struct page *slab_new(struct rn_cache *c, int *node, rn_gfp_t flags)
 		.type = PAGE_SLAB, .state = SLAB_ACTIVE, .order = c->order,
 		.freelist = NO_OBJECT, .private = NO_OBJECT,
 		.row = row_on(c, *node), .next = NO_PFN, .prev = NO_PFN,
+		.key = next_key(slab->key, pfn),
 	};
 	set_rows(c, pfn, slab->row);
 	lock(&n->list_lock);

@@ -130,7 +130,7 @@ static inline struct cache_node *row_to_cache_node(unsigned int row)
 
 /* --- slab.c: slabs of a cache_node, their freelists and lists --- */
 
-extern u64 slab_secret;		/* in every freelist link */
+extern u64 slab_secret;		/* in the key of every slab */
 
 /* Head page of the slab that @p lies in; its row is not 0. */
 static inline struct page *ptr_to_slab(const struct rn_cache *c, const void *p)

@@ -294,6 +294,27 @@ START_TEST(finding_objects)
 }
 END_TEST
 
+/* Links of a slab that is gone are still in memory; they must not decode. */
+START_TEST(each_slab_has_a_key)
+{
+	struct page *slab, *first = NULL;
+	u64 key = 0;
+	int where;
+
+	setup_cache(64, NULL);
+	for (int life = 0; life < 10; life++) {
+		where = node;
+		slab = slab_get(c, &where, 0);
+		ck_assert(!first || slab == first);
+		ck_assert(slab->key != key);
+		first = slab;
+		key = slab->key;
+		slab_put(c, slab);
+		ck_assert_uint_eq(slab_trim(c, n, 0), 1);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("slab");
@@ -302,6 +323,7 @@ int main(void)
 	tcase_add_loop_test(tc, random_steps, 0, ARRAY_LEN(sizes));
 	tcase_add_test(tc, fresh_by_address);
 	tcase_add_test(tc, finding_objects);
+	tcase_add_test(tc, each_slab_has_a_key);
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(s, tc);
 	return suite_main(s);
