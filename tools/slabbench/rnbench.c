@@ -130,6 +130,7 @@ __bench_inline void rnbench(struct worker *w, get_fn get, put_fn put)
 		rnbench_loop(w, get, put, COMMON_SHAPE(OPS_RANDOM));
 	else
 		rnbench_loop(w, get, put, s);
+	hold_peak(w);
 	if (s.ops == OPS_ALLOC_ONLY)
 		phase_end(w);
 	live = rnbench_drain(w, put);

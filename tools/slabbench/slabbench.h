@@ -116,7 +116,8 @@ struct worker {
  * @table_len: pointers that a thread has to keep
  * @live: most objects of a thread that are live at a time
  * @next_size: draws the size of the next object, for the null ring's layout
- * @run: one pass over w->iterations, by allocator
+ * @run: one pass over w->iterations, by allocator; calls hold_peak() before
+ *	it frees what threads have piled up
  * @phases: how many are timed; run() calls phase_end() between them
  * @cold: measured from a fresh start, so no warm-up in the same process, but
  *	as much memory is touched in another one before
@@ -147,6 +148,7 @@ uint64_t row_bytes(const struct row *row);
 /* worker.c */
 int row_worker(int argc, char **argv);
 void phase_end(struct worker *w);
+void hold_peak(struct worker *w);
 void out_of_memory(size_t size) __attribute__((noreturn, cold));
 uint64_t now_ns(void);
 void *map_populated(size_t bytes);
