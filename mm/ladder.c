@@ -12,9 +12,11 @@
  * Every rung that could not be taken is counted with the reason, in the zone
  * that was asked.
  */
+#define _GNU_SOURCE
 #include "internal.h"
 #include "zone.h"
 
+#include <sched.h>
 #include <sys/mman.h>
 
 /* One bring-up in 256th parts of what is up: few mappings, little overshoot. */
@@ -134,12 +136,12 @@ static enum backing rung_backing(enum rung rung)
 	}
 }
 
+static const enum rung hugetlb_only[] = {
+	RUNG_HUGETLB, RUNG_OTHER_NODE, RUNG_END
+};
+
 static const enum rung *ladder_for(rn_gfp_t flags)
 {
-	static const enum rung hugetlb_only[] = {
-		RUNG_HUGETLB, RUNG_OTHER_NODE, RUNG_END
-	};
-
 	return flags & RN_HUGETLB ? hugetlb_only : options.ladder;
 }
 
@@ -199,7 +201,9 @@ static u32 grow(struct zone *z, enum backing backing, u32 nr, bool *zeroed)
 	return pfn;
 }
 
-static u32 other_hugetlb(u32 nr, int node, bool *zeroed)
+/* What the next nodes have, or bring up by the rungs in @ladder. */
+static u32 other_nodes(u32 nr, int node, const enum rung *ladder,
+		       bool hugetlb, bool *zeroed)
 {
 	u32 pfn = NO_PFN;
 	int n;
@@ -208,26 +212,11 @@ static u32 other_hugetlb(u32 nr, int node, bool *zeroed)
 		n = node_fallback(node, i);
 		if (n < 0)
 			break;
-		pfn = zone_take(&zones[n], nr, true, zeroed);
-		if (pfn == NO_PFN)
-			pfn = grow(&zones[n], BACKING_HUGETLB, nr, zeroed);
-	}
-	return pfn;
-}
-
-static u32 other_any(u32 nr, int node, bool *zeroed)
-{
-	u32 pfn = NO_PFN;
-	int n;
-
-	for (unsigned int i = 1; pfn == NO_PFN; i++) {
-		n = node_fallback(node, i);
-		if (n < 0)
-			break;
-		pfn = zone_take(&zones[n], nr, false, zeroed);
-		for (const enum rung *r = options.ladder;
+		pfn = zone_take(&zones[n], nr, hugetlb, zeroed);
+		for (const enum rung *r = ladder;
 		     pfn == NO_PFN && *r != RUNG_END; r++)
-			if (*r == RUNG_THP || *r == RUNG_SMALL)
+			if ((*r == RUNG_HUGETLB) == hugetlb &&
+			    *r != RUNG_OTHER_NODE)
 				pfn = grow(&zones[n], rung_backing(*r), nr,
 					   zeroed);
 	}
@@ -245,28 +234,71 @@ static void tell_no_hugetlb(u32 nr)
 	       0, (unsigned long)nr << (PAGE_SHIFT - 10));
 }
 
-/*
- * @node itself where it has memory, else the nearest that has; then the zone's
- * own node is the wanted one.
- */
-u32 ladder_climb(u32 nr, int node, rn_gfp_t flags, bool *zeroed)
+static u32 climb(u32 nr, int node, int wanted, rn_gfp_t flags, bool *zeroed)
 {
 	bool elsewhere = !(flags & RN_THISNODE);
-	int wanted = node_fallback(node, 0);
 	u32 pfn = NO_PFN;
 
-	if (wanted < 0 || (wanted != node && !elsewhere))
-		return NO_PFN;
 	for (const enum rung *r = ladder_for(flags);
 	     pfn == NO_PFN && *r != RUNG_END; r++) {
 		if (*r != RUNG_OTHER_NODE)
 			pfn = grow(&zones[wanted], rung_backing(*r), nr,
 				   zeroed);
 		else if (elsewhere)
-			pfn = other_hugetlb(nr, node, zeroed);
+			pfn = other_nodes(nr, node, hugetlb_only, true, zeroed);
 	}
 	if (pfn == NO_PFN && elsewhere && !(flags & RN_HUGETLB))
-		pfn = other_any(nr, node, zeroed);
+		pfn = other_nodes(nr, node, options.ladder, false, zeroed);
+	return pfn;
+}
+
+/*
+ * Threads that find nothing free at the same time would each bring up a block
+ * for a few pages of it. So they take turns, and look again when theirs comes:
+ * one at a time until 128 MiB are up, then one more for each further 64 MiB, so
+ * that what comes too early is a 32nd and large heaps grow on many CPUs.
+ */
+static struct lock *take_turn(struct zone *z)
+{
+	struct lock *turn;
+	u32 turns;
+
+	lock(&z->lock);
+	turns = min(zone_nr_up(z) / 32, NR_TURNS);
+	unlock(&z->lock);
+	turn = &z->turn[(u32)sched_getcpu() % max(turns, 1U)];
+	lock(turn);
+	return turn;
+}
+
+static u32 climb_in_turn(u32 nr, int node, int wanted, rn_gfp_t flags,
+			 bool *zeroed)
+{
+	struct zone *z = &zones[wanted];
+	struct lock *turn = take_turn(z);
+	u32 pfn = zone_take(z, nr, flags & RN_HUGETLB, zeroed);
+
+	if (pfn == NO_PFN)
+		pfn = climb(nr, node, wanted, flags, zeroed);
+	unlock(turn);
+	return pfn;
+}
+
+/*
+ * @node itself where it has memory, else the nearest that has; then the zone's
+ * own node is the wanted one.
+ */
+u32 ladder_climb(u32 nr, int node, rn_gfp_t flags, bool *zeroed)
+{
+	int wanted = node_fallback(node, 0);
+	u32 pfn;
+
+	if (wanted < 0 || (wanted != node && flags & RN_THISNODE))
+		return NO_PFN;
+	if (nr <= PAGEBLOCK_PAGES / 2)
+		pfn = climb_in_turn(nr, node, wanted, flags, zeroed);
+	else
+		pfn = climb(nr, node, wanted, flags, zeroed);
 	if (pfn == NO_PFN)
 		stat_inc(&exhausted);
 	if (pfn == NO_PFN && flags & RN_HUGETLB)

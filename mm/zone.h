@@ -43,6 +43,9 @@ enum step {
 #define NR_LISTS	((PAGEBLOCK_ORDER + 1) * NR_FILLS)
 static_assert(NR_LISTS <= 64, "one word must hold the mask of lists");
 
+/* At most so many small requests bring up blocks of a node at a time. */
+#define NR_TURNS	16U
+
 /* Blocks are kept apart by what RN_HUGETLB asks for. */
 enum class { CLASS_HUGETLB, CLASS_OTHER, NR_CLASSES };
 
@@ -72,6 +75,8 @@ enum class { CLASS_HUGETLB, CLASS_OTHER, NR_CLASSES };
  * @nr_idle: bits set in @idle
  * @reserved: so many blocks stay up, whatever becomes idle
  * @bringing: threads that bring blocks up right now
+ * @turn: one of these is held, and @lock not, by who brings up a block of which
+ *	others could take a part
  * @online: blocks brought up, by backing; statistics from here on
  * @offline: blocks given back
  * @steps: rungs that could not be taken, by backing asked for and reason
@@ -86,6 +91,7 @@ struct zone {
 	u32 unused_from;
 	u32 reserved;
 	u32 bringing;
+	struct lock turn[NR_TURNS];
 	u32 nr_idle[NR_CLASSES];
 	u32 nr_up[NR_BACKINGS];
 	u64 *used;

@@ -233,6 +233,41 @@ START_TEST(random_threads)
 }
 END_TEST
 
+#define CROWD	16
+
+static pthread_barrier_t crowd;
+
+static void *one_of_a_crowd(void *arg)
+{
+	pthread_barrier_wait(&crowd);
+	*(u32 *)arg = pages_alloc(4, numa_local_node(), 0, NULL);
+	return NULL;
+}
+
+/* All find nothing; one brings up a block, and it has enough for all. */
+START_TEST(a_crowd_brings_up_one_block)
+{
+	pthread_t threads[CROWD];
+	u32 pfn[CROWD];
+
+	start("thp,small");
+	for (int round = 0; round < 10; round++) {
+		pthread_barrier_init(&crowd, NULL, CROWD);
+		for (int i = 0; i < CROWD; i++)
+			pthread_create(&threads[i], NULL, one_of_a_crowd,
+				       &pfn[i]);
+		for (int i = 0; i < CROWD; i++)
+			pthread_join(threads[i], NULL);
+		ck_assert_uint_eq(zone_nr_up(my_zone()), 1);
+		for (int i = 0; i < CROWD; i++)
+			pages_free(pfn[i], 4);
+		pages_shrink();
+		pthread_barrier_destroy(&crowd);
+	}
+	ck_assert_uint_eq(my_zone()->offline, 10);
+}
+END_TEST
+
 /* --- choice of pageblock --- */
 
 START_TEST(fullest_sufficient_block_first)
@@ -495,6 +530,7 @@ static void add_zone_tests(Suite *s)
 	tcase_add_test(t, random_thp);
 	tcase_add_test(t, random_hugetlb);
 	tcase_add_test(t, random_threads);
+	tcase_add_test(t, a_crowd_brings_up_one_block);
 	tcase_add_test(t, fullest_sufficient_block_first);
 	tcase_add_test(t, runs_leave_their_tail_free);
 	tcase_add_test(t, idle_blocks_are_given_back);
