@@ -53,6 +53,11 @@
 #define RSEQ_SLOT							\
 	"shlq %[shift], %[t]\n\taddq %[slots], %[t]\n\t" RSEQ_INJECT(2)
 
+/* m = t->main, where t is needed for nothing else: 5 % of rnbench. */
+#define RSEQ_MAIN							\
+	"shlq %[shift], %[t]\n\t" RSEQ_INJECT(2)			\
+	"movq (%[slots], %[t]), %[m]\n\t"
+
 #define RSEQ_INPUT(pc, at)						\
 	[rseq] "r"((pc)->rseq), [index] "r"((pc)->index),		\
 	[shift] "i"(SLOTS_SHIFT), [slots] "r"((pc)->slots + (at)),	\
@@ -87,8 +92,7 @@ static __always_inline void *rseq_pop(const struct percpu *pc, size_t at)
 	bool done;
 
 	__asm__ __volatile__(
-		RSEQ_BEGIN RSEQ_SLOT
-		"movq (%[t]), %[m]\n\t"
+		RSEQ_BEGIN RSEQ_MAIN
 		"testq %[m], %[m]\n\tjz 6f\n\t" RSEQ_INJECT(3)
 		"movq (%[m]), %[w]\n\tmovzwl %w[w], %k[t]\n\t"
 		"testl %k[t], %k[t]\n\tjz 6f\n\t"
@@ -121,8 +125,7 @@ static __always_inline bool rseq_push(const struct percpu *pc, size_t at,
 	void *t;
 
 	__asm__ __volatile__(
-		RSEQ_BEGIN RSEQ_SLOT
-		"movq (%[t]), %[m]\n\t"
+		RSEQ_BEGIN RSEQ_MAIN
 		"testq %[m], %[m]\n\tjz 6f\n\t" RSEQ_INJECT(3)
 		"movq (%[m]), %[w]\n\tmovzwl %w[w], %k[t]\n\t"
 		"cmpw %w[t], 8(%[m])\n\tjbe 6f\n\t"
