@@ -241,6 +241,11 @@ check "compare: then nothing else is there" \
 	[ "$(grep -vc '^{.*}$' "$tmp/out")" -eq 0 ]
 check "compare: no progress bar off a terminal" \
 	[ "$(grep -c '\[[#.]*\]' "$tmp/err")" -eq 0 ]
+check "compare: a limit" gives 0 compare -w pair -s 16 -n 1000 -p glibc \
+	-r 1000 --limit=1
+check "compare: the limit is said" \
+	grep -q '^# --limit=1: [0-9]* runs instead of 1000$' "$tmp/out"
+check "bad limit" refuses 2 "--limit" compare --limit=0
 
 # A sanitizer has replaced malloc itself, and lets nothing come before it.
 case ${SAN:-} in

@@ -16,12 +16,13 @@
 #define BENCH_BYTES	((size_t)1 << 30)
 #define QUICK_BYTES	((size_t)256 << 20)
 
-enum { OPT_QUICK = 0x200 };
+enum { OPT_QUICK = 0x200, OPT_LIMIT };
 
 struct compare_args {
 	struct selection sel;
 	struct peer peers[MAX_LIST];
 	unsigned int nr_peers;
+	unsigned int limit;	/* seconds, or 0 */
 	bool quick;
 };
 
@@ -57,6 +58,9 @@ static error_t parse_compare(int key, char *arg, struct argp_state *state)
 	case OPT_QUICK:
 		args->quick = true;
 		return 0;
+	case OPT_LIMIT:
+		args->limit = parse_number(state, "--limit", arg, 1, 1 << 30);
+		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s': there are only options here", arg);
 		return EINVAL;
@@ -66,6 +70,9 @@ static error_t parse_compare(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option compare_options[] = {
+	{ "limit", OPT_LIMIT, "SECONDS", 0,
+	  "Begin no run that would end later than this, but the first; the "
+	  "table says so", 0 },
 	{ "peers", 'p', "LIST", 0,
 	  "Allocators: glibc, jemalloc, tcmalloc, mimalloc, rn, null, or "
 	  "NAME=PATH for a library to preload (default: "
@@ -172,18 +179,34 @@ static void run_cell(struct cell *cell, struct row row, const struct peer *peer,
 		exit(EXIT_FAILED);
 }
 
-static void run_all(struct table *t, unsigned int runs, struct json_out *json)
+static void run_once(struct table *t, unsigned int run, struct json_out *json)
 {
-	progress_start(t->nr_rows * table_present(t) * runs);
-	for (unsigned int run = 1; run <= runs; run++)
-		for (size_t r = 0; r < t->nr_rows; r++)
-			for (unsigned int i = 0; i < t->nr_peers; i++) {
-				unsigned int p = (i + run) % t->nr_peers;
+	for (size_t r = 0; r < t->nr_rows; r++)
+		for (unsigned int i = 0; i < t->nr_peers; i++) {
+			unsigned int p = (i + run) % t->nr_peers;
 
-				run_cell(table_cell(t, r, p), t->rows[r],
-					 &t->peers[p], run, json);
-			}
+			run_cell(table_cell(t, r, p), t->rows[r], &t->peers[p],
+				 run, json);
+		}
+}
+
+/* How many runs there were. */
+static unsigned int run_all(struct table *t, const struct compare_args *args,
+			    struct json_out *json)
+{
+	uint64_t limit = args->limit * 1000000000ULL, start = now_ns();
+	unsigned int run = 0;
+
+	progress_start(t->nr_rows * table_present(t) * args->sel.runs);
+	while (run < args->sel.runs) {
+		uint64_t used = now_ns() - start;
+
+		if (run && limit && used + used / run > limit)
+			break;
+		run_once(t, ++run, json);
+	}
 	progress_end();
+	return run;
 }
 
 int cmd_compare(int argc, char **argv)
@@ -192,6 +215,7 @@ int cmd_compare(int argc, char **argv)
 	struct json_out json;
 	struct table table = { .nr_rows = 0 };
 	FILE *out = stdout;
+	unsigned int runs;
 	int ret = EXIT_OK;
 
 	args.sel.runs = 0;
@@ -207,8 +231,11 @@ int cmd_compare(int argc, char **argv)
 	table_alloc(&table, args.sel.runs);
 	if (getenv("LD_PRELOAD") && *getenv("LD_PRELOAD"))
 		fprintf(stderr, "slabbench: LD_PRELOAD is set; compare sets it for each peer and so leaves yours out\n");
-	run_all(&table, args.sel.runs, &json);
+	runs = run_all(&table, &args, &json);
 	print_where(out);
+	if (runs < args.sel.runs)
+		fprintf(out, "# --limit=%u: %u runs instead of %u\n",
+			args.limit, runs, args.sel.runs);
 	table_print(&table, out);
 	if (table_failed(&table))
 		ret = EXIT_FAILED;
