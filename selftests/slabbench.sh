@@ -370,9 +370,9 @@ check "size 0" refuses 2 "-s: 0 is not within" run -s 0
 check "bad ops" refuses 2 "neither toggle nor random" run --ops nope
 check "bad pattern" refuses 2 "neither rand nor seq" run --pattern nope
 check "ops twice" refuses 2 "exclude each other" run --alloc-only --ops random
-check "slots without rnbench" refuses 2 "--slots is for rnbench" \
+check "slots without rnbench" refuses 2 "--count means nothing" \
 	run -w pair --slots 10
-check "bytes without seq" refuses 2 "--bytes is for seq" \
+check "bytes without seq" refuses 2 "--bytes means nothing" \
 	run -w pair --bytes 1M
 check "more memory than there is" refuses 1 "seq needs" \
 	run -a malloc -w seq --bytes 16384G

@@ -4,21 +4,33 @@
  *
  * A struct of function pointers would put an indirect call around an operation
  * that costs two nanoseconds. So a workload is an always-inline function that
- * takes its allocator as two constant function arguments, and is instantiated
- * once per allocator: after inlining, a call is the direct call (through the
+ * takes its allocator as a constant struct of functions, and is instantiated
+ * for each allocator: after inlining, a call is the direct call (through the
  * PLT for malloc) that a user's program would make.
  */
 #ifndef SLABBENCH_ALLOC_H
 #define SLABBENCH_ALLOC_H
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <rn/slab.h>
 #include "slabbench.h"
 
 #define __bench_inline	static inline __attribute__((always_inline))
 
-typedef void *(*get_fn)(size_t size);
-typedef void (*put_fn)(void *p);
+/**
+ * struct ops - an allocator
+ * @get: memory of that many bytes, or NULL
+ * @put: gives it back
+ * @resize: as realloc(); the old size is for allocators that keep none
+ * @usable: bytes of an object that may be written, 0 where nobody knows
+ */
+struct ops {
+	void *(*get)(size_t size);
+	void (*put)(void *p);
+	void *(*resize)(void *p, size_t old, size_t size);
+	size_t (*usable)(void *p);
+};
 
 __bench_inline void *rn_get(size_t size)
 {
@@ -28,6 +40,17 @@ __bench_inline void *rn_get(size_t size)
 __bench_inline void rn_put(void *p)
 {
 	rn_free(p);
+}
+
+__bench_inline void *rn_resize(void *p, size_t old, size_t size)
+{
+	(void)old;
+	return rn_realloc(p, size, RN_KERNEL);
+}
+
+__bench_inline size_t rn_usable(void *p)
+{
+	return rn_size(p);
 }
 
 __bench_inline void *malloc_get(size_t size)
@@ -40,9 +63,28 @@ __bench_inline void malloc_put(void *p)
 	free(p);
 }
 
+__bench_inline void *malloc_resize(void *p, size_t old, size_t size)
+{
+	(void)old;
+	return realloc(p, size);
+}
+
+__bench_inline size_t malloc_usable(void *p)
+{
+	return malloc_usable_size(p);
+}
+
 /* null.c: out of line, as the others are. */
 void *null_get(size_t size);
 void null_put(void *p);
+void *null_resize(void *p, size_t old, size_t size);
+size_t null_usable(void *p);
+
+/* freelist.c: likewise. */
+void *freelist_get(size_t size);
+void freelist_put(void *p);
+void *freelist_resize(void *p, size_t old, size_t size);
+size_t freelist_usable(void *p);
 
 /* The compiler must not see that an object is never used, or drop the pair. */
 __bench_inline void keep(const void *p)
@@ -67,31 +109,93 @@ __bench_inline uint64_t next_random(uint64_t *x)
 	return *x;
 }
 
+/* Bytes asked for, or with a minus freed: one store that others may read. */
+__bench_inline void live_add(struct worker *w, size_t bytes)
+{
+	__atomic_store_n(w->live, *w->live + bytes, __ATOMIC_RELAXED);
+}
+
+/* The size of the next object, where sizes are drawn. */
+__bench_inline size_t draw_size(const struct row *row, uint64_t *x)
+{
+	uint64_t r = next_random(x) >> 32;
+	unsigned int i;
+
+	if (row->dist == DIST_UNIFORM)
+		return row->least + (r * (row->most - row->least + 1) >> 32);
+	if (!row->weights[0])
+		return row->sizes[r * row->nr_sizes >> 32];
+	r = r * row->weights[row->nr_sizes - 1] >> 32;
+	for (i = 0; row->weights[i] <= r; i++)
+		;
+	return row->sizes[i];
+}
+
 __bench_inline void fold(uint64_t *sum, uint64_t value)
 {
 	*sum = (*sum ^ value) * 0x9e3779b97f4a7c15ULL;
 	*sum ^= *sum >> 29;
 }
 
-/* The functions that struct workload's run[] names. */
-#define BENCH_INSTANCES(body)						\
-	static void body##_rn(struct worker *w)				\
+/*
+ * The same with a clock around each call, for --latency: what the operation
+ * took goes into the histogram of the thread.
+ */
+#define BENCH_TIMED(name)						\
+	__bench_inline void *name##_get_timed(size_t size)		\
 	{								\
-		body(w, rn_get, rn_put);				\
+		uint64_t start = now_ns();				\
+		void *p = name##_get(size);				\
+									\
+		latency_add(LATENCY_ALLOC, now_ns() - start);		\
+		return p;						\
 	}								\
-	static void body##_malloc(struct worker *w)			\
+	__bench_inline void name##_put_timed(void *p)			\
 	{								\
-		body(w, malloc_get, malloc_put);			\
+		uint64_t start = now_ns();				\
+									\
+		name##_put(p);						\
+		latency_add(LATENCY_FREE, now_ns() - start);		\
 	}								\
-	static void body##_null(struct worker *w)			\
+	__bench_inline void *name##_resize_timed(void *p, size_t old,	\
+						 size_t size)		\
 	{								\
-		body(w, null_get, null_put);				\
+		uint64_t start = now_ns();				\
+		void *q = name##_resize(p, old, size);			\
+									\
+		latency_add(LATENCY_ALLOC, now_ns() - start);		\
+		return q;						\
 	}
+BENCH_TIMED(rn)
+BENCH_TIMED(malloc)
+BENCH_TIMED(null)
+BENCH_TIMED(freelist)
+
+#define BENCH_OPS(name, timed) ((struct ops) {				\
+	name##_get##timed, name##_put##timed, name##_resize##timed,	\
+	name##_usable,							\
+})
+
+/* The functions that struct workload's run[] names. */
+#define BENCH_INSTANCE(body, name)					\
+	static void body##_##name(struct worker *w)			\
+	{								\
+		if (w->row->latency && !w->checked)			\
+			body(w, BENCH_OPS(name, _timed));		\
+		else							\
+			body(w, BENCH_OPS(name, ));			\
+	}
+#define BENCH_INSTANCES(body)						\
+	BENCH_INSTANCE(body, rn)					\
+	BENCH_INSTANCE(body, malloc)					\
+	BENCH_INSTANCE(body, null)					\
+	BENCH_INSTANCE(body, freelist)
 
 #define BENCH_RUN(body) {						\
 	[ALLOC_RN] = body##_rn,						\
 	[ALLOC_MALLOC] = body##_malloc,					\
 	[ALLOC_NULL] = body##_null,					\
+	[ALLOC_FREELIST] = body##_freelist,				\
 }
 
 #endif /* SLABBENCH_ALLOC_H */

@@ -8,7 +8,7 @@
 
 #define BATCH	1000
 
-__bench_inline void batch(struct worker *w, get_fn get, put_fn put)
+__bench_inline void batch(struct worker *w, struct ops a)
 {
 	size_t size = w->row->size;
 	uint64_t rounds = (w->iterations + BATCH - 1) / BATCH;
@@ -16,9 +16,9 @@ __bench_inline void batch(struct worker *w, get_fn get, put_fn put)
 
 	for (uint64_t r = rounds; r; r--) {
 		for (unsigned int i = 0; i < BATCH; i++)
-			table[i] = must(get(size), size);
+			table[i] = must(a.get(size), size);
 		for (unsigned int i = 0; i < BATCH; i++)
-			put(table[i]);
+			a.put(table[i]);
 	}
 	fold(&w->checksum, size);
 	fold(&w->checksum, rounds);
@@ -41,7 +41,6 @@ const struct workload workload_batch = {
 	.nr_sizes = NR_COMMON_SIZES,
 	.total = 5000000,
 	.threads = one_thread,
-	.phases = 1,
 	.table_len = batch_len,
 	.live = batch_len,
 	.next_size = row_size,

@@ -125,13 +125,13 @@ static void apply_defaults(struct compare_args *args)
 	if (!args->nr_peers)
 		default_peers(args);
 	add_null(args);
-	if (!sel->bytes_given && args->quick)
+	if (!sel->bytes && args->quick)
 		sel->bytes = QUICK_BYTES;
-	else if (!sel->bytes_given && !sel->nr_workloads)
+	else if (!sel->bytes && !sel->nr_workloads)
 		sel->bytes = BENCH_BYTES;
 	if (args->quick) {
 		sel->divide = 10;
-		sel->rnbench_threads = quick_threads;
+		sel->quick_threads = quick_threads;
 	}
 	if (!sel->runs)
 		sel->runs = args->quick ? 3 : 5;
@@ -162,13 +162,14 @@ static void run_cell(struct cell *cell, struct row row, const struct peer *peer,
 {
 	struct result res = { .ops = 0 };
 
-	if (cell->failed || peer->missing)
-		return;
 	row.allocator = peer->allocator;
+	if (cell->failed || peer->missing ||
+	    !workload_get(row.workload)->run[row.allocator])
+		return;
 	progress_step("run %u: %s, %u threads, %s", run,
 		      workload_get(row.workload)->name, row.threads,
 		      peer->name);
-	if (spawn_row(&row, peer->preload, &res)) {
+	if (spawn_row(&row, peer->preload, NULL, &res)) {
 		progress_clear();
 		say_failed(&row, peer, run);
 		cell->failed = true;

@@ -16,8 +16,10 @@ struct cell {
 	unsigned int n;
 	bool failed;
 	double *ns;			/* per operation, by run */
-	double *alloc_ns, *free_ns;	/* the same by phase, 0 without */
+	double *phase_ns[MAX_PHASES];	/* the same by phase, 0 without */
 	double *peak_kb;		/* RSS + HugetlbPages */
+	double *p50, *p999;		/* ns, with --latency */
+	double *frag;			/* memory held / live bytes, or 0 */
 	uint64_t checksum;		/* of the first run */
 };
 

@@ -53,12 +53,12 @@ static __attribute__((noinline)) void called_put(void *p)
 
 static void pair_inlined(struct worker *w)
 {
-	pair(w, inlined_get, inlined_put);
+	pair(w, (struct ops) { .get = inlined_get, .put = inlined_put });
 }
 
 static void pair_called(struct worker *w)
 {
-	pair(w, called_get, called_put);
+	pair(w, (struct ops) { .get = called_get, .put = called_put });
 }
 
 static void pair_null_prepared(struct worker *w)

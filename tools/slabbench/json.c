@@ -74,18 +74,97 @@ static void set_rnbench(json_t *obj, const struct row *row)
 		[OPS_RANDOM] = "random",
 		[OPS_ALLOC_ONLY] = "alloc-only",
 	};
-	json_t *sizes = json_array();
 
-	for (unsigned int i = 0; i < row->nr_sizes; i++)
-		json_array_append_new(sizes, json_integer(row->sizes[i]));
-	set(obj, "slots", json_integer((json_int_t)row->slots));
+	set_int(obj, "slots", row->count);
 	set(obj, "mode", json_string(ops[row->ops]));
 	set(obj, "pattern", json_string(row->pattern == PATTERN_SEQ ?
 					"seq" : "rand"));
+}
+
+static void set_draws(json_t *obj, const struct row *row)
+{
+	json_t *sizes;
+
+	if (row->dist == DIST_UNIFORM) {
+		set_int(obj, "least_size", row->least);
+		set_int(obj, "most_size", row->most);
+		return;
+	}
+	sizes = json_array();
+	for (unsigned int i = 0; i < row->nr_sizes; i++)
+		json_array_append_new(sizes, json_integer(row->sizes[i]));
 	set(obj, "sizes", sizes);
 }
 
-static void set_figures(json_t *obj, const struct result *res)
+static void set_phases(json_t *obj, const struct workload *w,
+		       const struct result *res, double ops)
+{
+	char key[64];
+
+	for (unsigned int p = 0; p < MAX_PHASES && w->phases[p]; p++) {
+		snprintf(key, sizeof(key), "%s_ns_per_op", w->phases[p]);
+		set(obj, key, json_real(res->phase_ns[p] / ops));
+	}
+}
+
+static void set_memory(json_t *obj, const struct result *res)
+{
+	set_int(obj, "base_kb", res->base_kb);
+	set_int(obj, "peak_rss_kb", res->peak_rss_kb);
+	set_int(obj, "peak_hugetlb_kb", res->peak_hugetlb_kb);
+	set_int(obj, "peak_vsz_kb", res->peak_vsz_kb);
+	set_int(obj, "final_rss_kb", res->final_rss_kb);
+	set_int(obj, "final_hugetlb_kb", res->final_hugetlb_kb);
+	set_int(obj, "rollup_rss_kb", res->rollup_rss_kb);
+	if (!res->live_bytes)
+		return;
+	set_int(obj, "live_bytes", res->live_bytes);
+	set_int(obj, "held_kb", res->held_kb);
+	set(obj, "frag_ratio", json_real(result_frag(res)));
+	if (res->usable_bytes)
+		set(obj, "internal_frag_ratio",
+		    json_real((double)res->usable_bytes / res->live_bytes));
+}
+
+static void set_counters(json_t *obj, const struct counters *c)
+{
+	set_int(obj, "page_faults", c->page_faults);
+	set_int(obj, "ctx_switches", c->ctx_switches);
+	set(obj, "cpu_s", json_real(c->cpu_ns / 1e9));
+	for (int e = 0; e < NR_EVENTS; e++)
+		set(obj, event_names[e], c->have[e] ?
+		    json_integer((json_int_t)c->event[e]) : json_null());
+}
+
+static void set_percentiles(json_t *obj, const char *prefix,
+			    const struct percentiles *p)
+{
+	const struct {
+		const char *name;
+		uint64_t ns;
+	} keys[] = {
+		{ "min_ns", p->min }, { "p50_ns", p->p50 },
+		{ "p95_ns", p->p95 }, { "p99_ns", p->p99 },
+		{ "p999_ns", p->p999 }, { "max_ns", p->max },
+	};
+	char key[64];
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		snprintf(key, sizeof(key), "%s%s", prefix, keys[i].name);
+		set_int(obj, key, keys[i].ns);
+	}
+}
+
+static void set_latency(json_t *obj, const struct result *res)
+{
+	set_int(obj, "clock_ns", res->clock_ns);
+	set_percentiles(obj, "", &res->latency[NR_LATENCIES]);
+	set_percentiles(obj, "alloc_", &res->latency[LATENCY_ALLOC]);
+	set_percentiles(obj, "free_", &res->latency[LATENCY_FREE]);
+}
+
+static void set_figures(json_t *obj, const struct row *row,
+			const struct result *res)
 {
 	double ops = res->ops ? (double)res->ops : 1;
 	char sum[24];
@@ -93,13 +172,11 @@ static void set_figures(json_t *obj, const struct result *res)
 	set_int(obj, "ops", res->ops);
 	set(obj, "ns_per_op", json_real(res->wall_ns / ops));
 	set(obj, "ms", json_real(res->wall_ns / 1e6));
-	if (res->phase_ns[0]) {
-		set(obj, "alloc_ns_per_op", json_real(res->phase_ns[0] / ops));
-		set(obj, "free_ns_per_op", json_real(res->phase_ns[1] / ops));
-	}
-	set_int(obj, "base_kb", res->base_kb);
-	set_int(obj, "peak_rss_kb", res->peak_rss_kb);
-	set_int(obj, "peak_hugetlb_kb", res->peak_hugetlb_kb);
+	set_phases(obj, workload_get(row->workload), res, ops);
+	set_memory(obj, res);
+	set_counters(obj, &res->counters);
+	if (row->latency)
+		set_latency(obj, res);
 	snprintf(sum, sizeof(sum), "%016llx",
 		 (unsigned long long)res->checksum);
 	set(obj, "checksum", json_string(sum));
@@ -122,10 +199,14 @@ int json_row(struct json_out *out, const struct row *row, const char *allocator,
 	set(obj, "linkage", json_string(linkage));
 	set_int(obj, "threads", row->threads);
 	set_int(obj, "run", run);
-	set_figures(obj, res);
+	set_figures(obj, row, res);
+	if (workload_draws(workload_get(row->workload)))
+		set_draws(obj, row);
 	if (!strcmp(name, "rnbench"))
 		set_rnbench(obj, row);
-	if (!strcmp(name, "seq"))
+	else if (row->count)
+		set_int(obj, "count", row->count);
+	if (row->bytes)
 		set_int(obj, "bytes", row->bytes);
 	else
 		set_int(obj, "iterations", row->iterations);

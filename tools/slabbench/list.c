@@ -14,9 +14,22 @@ static void list_workload(const struct workload *w)
 			printf(" %zu", w->sizes[i]);
 		putchar('\n');
 	}
+	if (w->mix) {
+		printf("  %-10s sizes drawn from", "");
+		for (const uint32_t *m = w->mix; *m; m++)
+			printf(" %u", *m);
+		putchar('\n');
+	}
+	if (w->most)
+		printf("  %-10s sizes drawn from %zu to %zu%s\n", "", w->least,
+		       w->most, w->median ? ", log-normal" : "");
 	printf("  %-10s threads", "");
 	for (const unsigned int *t = w->threads; *t; t++)
 		printf(" %u", *t);
+	if (w->count)
+		printf("; count %zu", w->count);
+	if (w->bytes)
+		printf("; bytes %zuM", w->bytes >> 20);
 	if (w->total > 1)
 		printf("; %llu iterations over all threads",
 		       (unsigned long long)w->total);
@@ -35,6 +48,6 @@ int cmd_list(int argc, char **argv)
 		list_workload(workload_get(i));
 	printf("allocators of compare -p:\n");
 	peers_list(stdout);
-	printf("allocators of run -a: rn, malloc (whatever malloc the process has), null\n");
+	printf("allocators of run -a: rn, malloc (whatever malloc the process has), null, freelist\n");
 	return EXIT_OK;
 }

@@ -50,7 +50,17 @@ int read_memory(const char *status, struct memory *m)
 	m->hwm_kb = field_kb(buf, "VmHWM");
 	m->rss_kb = field_kb(buf, "VmRSS");
 	m->hugetlb_kb = field_kb(buf, "HugetlbPages");
+	m->vsz_kb = field_kb(buf, "VmPeak");
 	return 0;
+}
+
+/* Of this process, as the page tables have it; 0 where that is not told. */
+uint64_t rollup_rss_kb(void)
+{
+	char buf[4096];
+
+	return read_file("/proc/self/smaps_rollup", buf, sizeof(buf)) < 0 ?
+		0 : field_kb(buf, "Rss");
 }
 
 uint64_t meminfo_kb(const char *field)

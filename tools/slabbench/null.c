@@ -55,3 +55,16 @@ void null_prepare(const struct worker *w)
 		p += rounded(wl->next_size(w->row, &rng));
 	}
 }
+
+void *null_resize(void *p, size_t old, size_t size)
+{
+	(void)p;
+	(void)old;
+	return null_get(size);
+}
+
+size_t null_usable(void *p)
+{
+	(void)p;
+	return 0;
+}

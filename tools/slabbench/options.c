@@ -9,7 +9,7 @@
 #include "options.h"
 
 enum {
-	OPT_SLOTS = 0x100, OPT_OPS, OPT_ALLOC_ONLY, OPT_PATTERN, OPT_BYTES,
+	OPT_COUNT = 0x100, OPT_DIST, OPT_LATENCY, OPT_OPS, OPT_ALLOC_ONLY, OPT_PATTERN, OPT_BYTES,
 	OPT_SEED, OPT_WARMUP, OPT_PIN, OPT_JSON,
 };
 
@@ -19,9 +19,16 @@ static const struct argp_option selection_options[] = {
 	{ "threads", 't', "LIST", 0,
 	  "Thread counts (default: 1; rnbench: 1,4,8,16,32)", 1 },
 	{ "sizes", 's', "LIST", 0,
-	  "Bytes: a row for each in pair and batch (default: "
-	  "16,64,256,1024), the mix of sizes in rnbench (default: "
-	  "16,64,128,256)", 1 },
+	  "Bytes: a row for each where a workload has one size (pair, batch), "
+	  "else those to draw from; LOW-HIGH draws from all between", 1 },
+	{ "dist", OPT_DIST, "FILE", 0,
+	  "Draw sizes as FILE says: lines of SIZE [WEIGHT]", 1 },
+	{ "count", OPT_COUNT, "N", 0,
+	  "Objects per thread: slots in rnbench, live objects elsewhere "
+	  "(default: see list)", 1 },
+	{ "slots", 0, NULL, OPTION_ALIAS, NULL, 1 },
+	{ "bytes", OPT_BYTES, "SIZE", 0,
+	  "Bytes to ask for in all; K, M, G (default: see list)", 1 },
 	{ "iterations", 'n', "N", 0,
 	  "Iterations per thread (default: the workload's total, shared "
 	  "out)", 1 },
@@ -29,7 +36,6 @@ static const struct argp_option selection_options[] = {
 	  "Runs of each row, each a fresh process (default: 1; compare: 5)",
 	  1 },
 	{ NULL, 0, NULL, 0, "rnbench:", 2 },
-	{ "slots", OPT_SLOTS, "N", 0, "Slots per thread (default: 100000)", 2 },
 	{ "ops", OPT_OPS, "toggle|random", 0,
 	  "toggle: allocate if the slot is empty, else free; random: one of "
 	  "the two at random, skipped where it does not apply", 2 },
@@ -37,14 +43,13 @@ static const struct argp_option selection_options[] = {
 	  "Allocate in each iteration, free after the clock has stopped", 2 },
 	{ "pattern", OPT_PATTERN, "rand|seq", 0,
 	  "The order in which slots are visited", 2 },
-	{ NULL, 0, NULL, 0, "seq:", 3 },
-	{ "bytes", OPT_BYTES, "SIZE", 0,
-	  "Bytes to ask for in all; K, M, G (default: 3G)", 3 },
 	{ NULL, 0, NULL, 0, "How:", 4 },
 	{ "seed", OPT_SEED, "N", 0, "Seed of the sequence of operations", 4 },
 	{ "warmup", OPT_WARMUP, "PERCENT", 0,
-	  "Untimed iterations before the timed ones (default: 10; not in "
-	  "seq)", 4 },
+	  "Untimed iterations before the timed ones (default: 10; not where "
+	  "a fresh start is measured, as in seq)", 4 },
+	{ "latency", OPT_LATENCY, NULL, 0,
+	  "Time each operation too: percentiles, at the price of throughput", 4 },
 	{ "pin", OPT_PIN, NULL, 0,
 	  "Pin each thread to a CPU, in turn (default: not)", 4 },
 	{ "json", OPT_JSON, "FILE", 0,
@@ -133,10 +138,25 @@ static void add_threads(struct argp_state *state, const char *word, void *arg)
 		parse_number(state, "-t", word, 1, MAX_THREADS);
 }
 
+static void set_range(struct argp_state *state, struct selection *sel,
+		      const char *word, const char *dash)
+{
+	char low[32];
+
+	snprintf(low, sizeof(low), "%.*s", (int)(dash - word), word);
+	sel->least = parse_number(state, "-s", low, 1, MAX_SIZE);
+	sel->most = parse_number(state, "-s", dash + 1, sel->least, MAX_SIZE);
+}
+
 static void add_size(struct argp_state *state, const char *word, void *arg)
 {
 	struct selection *sel = arg;
+	const char *dash = strchr(word, '-');
 
+	if (dash && dash != word) {
+		set_range(state, sel, word, dash);
+		return;
+	}
 	too_many(state, "-s", sel->nr_sizes, MAX_SIZES);
 	sel->sizes[sel->nr_sizes++] =
 		parse_number(state, "-s", word, 1, MAX_SIZE);
@@ -169,18 +189,52 @@ static void needs(struct argp_state *state, const struct selection *sel,
 			   option, workload);
 }
 
+static bool has_count(const struct workload *w)
+{
+	return w->count;
+}
+
+static bool has_bytes(const struct workload *w)
+{
+	return w->bytes;
+}
+
+static bool has_sizes(const struct workload *w)
+{
+	return w->nr_sizes || workload_draws(w);
+}
+
+/* At least one of the workloads must make use of an option. */
+static void some_use(struct argp_state *state, const struct selection *sel,
+		     bool given, const char *option,
+		     bool (*use)(const struct workload *))
+{
+	if (!given || !sel->nr_workloads)
+		return;
+	for (unsigned int i = 0; i < sel->nr_workloads; i++)
+		if (use(workload_get(sel->workloads[i])))
+			return;
+	argp_error(state, "%s means nothing to the workloads that were chosen",
+		   option);
+}
+
 /* A request that would change nothing is refused, not ignored. */
 static void check(struct argp_state *state, const struct selection *sel)
 {
-	needs(state, sel, sel->slots_given, "--slots", "rnbench");
 	needs(state, sel, sel->ops_given, "--ops", "rnbench");
 	needs(state, sel, sel->alloc_only, "--alloc-only", "rnbench");
 	needs(state, sel, sel->pattern_given, "--pattern", "rnbench");
-	needs(state, sel, sel->bytes_given, "--bytes", "seq");
+	some_use(state, sel, sel->count, "--count", has_count);
+	some_use(state, sel, sel->bytes, "--bytes", has_bytes);
+	some_use(state, sel, sel->nr_sizes, "--sizes", has_sizes);
+	some_use(state, sel, sel->most, "--sizes LOW-HIGH", workload_draws);
+	some_use(state, sel, sel->dist, "--dist", workload_draws);
+	if (!!sel->nr_sizes + !!sel->most + !!sel->dist > 1)
+		argp_error(state, "--sizes LIST, --sizes LOW-HIGH and --dist exclude each other");
 	if (sel->alloc_only && sel->ops_given)
 		argp_error(state, "--alloc-only and --ops exclude each other");
-	if (sel->alloc_only && (sel->pattern_given || sel->slots_given))
-		argp_error(state, "--alloc-only has a slot for each iteration: --pattern and --slots mean nothing there");
+	if (sel->alloc_only && (sel->pattern_given || sel->count))
+		argp_error(state, "--alloc-only has a slot for each iteration: --pattern and --count mean nothing there");
 }
 
 static error_t parse_selection(int key, char *arg, struct argp_state *state)
@@ -201,10 +255,15 @@ static error_t parse_selection(int key, char *arg, struct argp_state *state)
 	case 'r':
 		sel->runs = parse_number(state, "-r", arg, 1, 1000);
 		return 0;
-	case OPT_SLOTS:
-		sel->slots = parse_number(state, "--slots", arg, 1,
+	case OPT_COUNT:
+		sel->count = parse_number(state, "--count", arg, 1,
 					  (uint64_t)1 << 32);
-		sel->slots_given = true;
+		return 0;
+	case OPT_DIST:
+		sel->dist = arg;
+		return 0;
+	case OPT_LATENCY:
+		sel->latency = true;
 		return 0;
 	case OPT_OPS:
 		sel->ops = one_of(state, "--ops", arg, "toggle", "random") ?
@@ -222,7 +281,6 @@ static error_t parse_selection(int key, char *arg, struct argp_state *state)
 	case OPT_BYTES:
 		sel->bytes = parse_number(state, "--bytes", arg, 512,
 					  (uint64_t)1 << 44);
-		sel->bytes_given = true;
 		return 0;
 	case OPT_SEED:
 		sel->seed = parse_number(state, "--seed", arg, 0, UINT64_MAX);
@@ -251,18 +309,47 @@ const struct argp selection_argp = {
 
 /* --- rows --- */
 
-static void set_mix(struct row *row, const struct selection *sel)
+static void draw_from_list(struct row *row, const struct selection *sel,
+			   const struct workload *w)
 {
-	static const uint32_t mix[] = { 16, 64, 128, 256 };
+	row->dist = DIST_LIST;
+	row->nr_sizes = sel->nr_sizes;
+	for (unsigned int i = 0; i < sel->nr_sizes; i++)
+		row->sizes[i] = sel->sizes[i];
+	for (unsigned int i = 0; !sel->nr_sizes && w->mix[i]; i++)
+		row->sizes[row->nr_sizes++] = w->mix[i];
+}
 
-	row->nr_sizes = sel->nr_sizes ? sel->nr_sizes : ARRAY_SIZE(mix);
-	for (unsigned int i = 0; i < row->nr_sizes; i++)
-		row->sizes[i] = sel->nr_sizes ? sel->sizes[i] : mix[i];
+static void draw_from_range(struct row *row, size_t least, size_t most)
+{
+	row->dist = DIST_UNIFORM;
+	row->least = least;
+	row->most = most;
+}
+
+static void set_draws(struct row *row, const struct selection *sel,
+		      const struct workload *w)
+{
+	if (!workload_draws(w))
+		return;
+	if (sel->dist) {
+		if (dist_read(row, sel->dist))
+			exit(EXIT_USAGE);
+	} else if (sel->most) {
+		draw_from_range(row, sel->least, sel->most);
+	} else if (sel->nr_sizes || w->mix) {
+		draw_from_list(row, sel, w);
+	} else if (w->median) {
+		dist_lognormal(row, w->median, w->least, w->most);
+	} else {
+		draw_from_range(row, w->least, w->most);
+	}
 }
 
 static struct row make_row(const struct selection *sel, unsigned int workload,
 			   unsigned int threads, size_t size)
 {
+	const struct workload *w = workload_get(workload);
 	struct row row = {
 		.workload = workload,
 		.threads = threads,
@@ -270,16 +357,16 @@ static struct row make_row(const struct selection *sel, unsigned int workload,
 		.seed = sel->seed,
 		.warmup = sel->warmup,
 		.pin = sel->pin,
+		.latency = sel->latency,
+		.count = w->count && sel->count ? sel->count : w->count,
+		.bytes = w->bytes && sel->bytes ? sel->bytes : w->bytes,
 	};
 
-	if (!strcmp(workload_get(workload)->name, "rnbench")) {
-		row.slots = sel->slots;
+	if (!strcmp(w->name, "rnbench")) {
 		row.ops = sel->alloc_only ? OPS_ALLOC_ONLY : sel->ops;
 		row.pattern = sel->pattern;
-		set_mix(&row, sel);
-	} else if (!strcmp(workload_get(workload)->name, "seq")) {
-		row.bytes = sel->bytes;
 	}
+	set_draws(&row, sel, w);
 	row.iterations = sel->iterations;
 	if (!row.iterations)
 		row.iterations = default_iterations(&row) / sel->divide;
@@ -324,8 +411,8 @@ static void add_workload_rows(struct rows *rows, const struct selection *sel,
 {
 	const unsigned int *t = workload_get(workload)->threads;
 
-	if (sel->rnbench_threads && t[1])
-		t = sel->rnbench_threads;
+	if (sel->quick_threads && t[1])
+		t = sel->quick_threads;
 	for (unsigned int i = 0; i < sel->nr_threads; i++)
 		add_sizes(rows, sel, workload, sel->threads[i]);
 	while (!sel->nr_threads && *t)

@@ -13,21 +13,22 @@ struct selection {
 	unsigned int workloads[MAX_LIST];
 	unsigned int threads[MAX_LIST];
 	size_t sizes[MAX_SIZES];
-	uint64_t iterations;		/* 0: the workload's own */
-	size_t slots, bytes;
+	uint64_t iterations;		/* 0: the workload's own, as below */
+	size_t count, bytes;
+	size_t least, most;		/* sizes from and to; 0: not given */
+	const char *dist;		/* a file of sizes */
 	enum op_mode ops;
 	enum pattern pattern;
 	uint64_t seed;
 	unsigned int warmup, runs;
-	const unsigned int *rnbench_threads;	/* NULL: its own; 0 ends them */
+	const unsigned int *quick_threads;	/* instead of several; 0 ends */
 	unsigned int divide;		/* the default iterations by this */
-	bool pin;
-	bool slots_given, ops_given, alloc_only, pattern_given, bytes_given;
+	bool pin, latency;
+	bool ops_given, alloc_only, pattern_given;
 	const char *json;
 };
 
 #define SELECTION_DEFAULTS {						\
-	.slots = DEFAULT_SLOTS, .bytes = (size_t)3 << 30,		\
 	.seed = DEFAULT_SEED, .warmup = 10, .runs = 1, .divide = 1,	\
 }
 

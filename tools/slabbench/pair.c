@@ -21,7 +21,6 @@ const struct workload workload_pair = {
 	.nr_sizes = NR_COMMON_SIZES,
 	.total = 10000000,
 	.threads = one_thread,
-	.phases = 1,
 	.live = pair_live,
 	.next_size = row_size,
 	.run = BENCH_RUN(pair),

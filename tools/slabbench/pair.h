@@ -8,15 +8,15 @@
 
 #include "alloc.h"
 
-__bench_inline void pair(struct worker *w, get_fn get, put_fn put)
+__bench_inline void pair(struct worker *w, struct ops a)
 {
 	size_t size = w->row->size;
 
 	for (uint64_t i = w->iterations; i; i--) {
-		void *p = must(get(size), size);
+		void *p = must(a.get(size), size);
 
 		keep(p);
-		put(p);
+		a.put(p);
 	}
 	fold(&w->checksum, size);
 	fold(&w->checksum, w->iterations);

@@ -136,7 +136,7 @@ static int resolve_path(struct peer *peer, const char *spec, const char *eq)
 /**
  * peer_resolve() - find the allocator that a word of -p names
  * @peer: filled in; a library that cannot be had is marked missing, and said
- * @spec: rn, null, glibc, a known peer's name, or NAME=PATH
+ * @spec: rn, null, freelist, glibc, a known peer's name, or NAME=PATH
  *
  * Return: 0, or -1 for a word that names no peer.
  */
@@ -151,8 +151,10 @@ int peer_resolve(struct peer *peer, const char *spec)
 	peer->allocator = ALLOC_MALLOC;
 	if (!strcmp(spec, "glibc"))
 		return 0;
-	if (!strcmp(spec, "rn") || !strcmp(spec, "null")) {
-		peer->allocator = spec[0] == 'r' ? ALLOC_RN : ALLOC_NULL;
+	for (int a = 0; a < NR_ALLOCATORS; a++) {
+		if (a == ALLOC_MALLOC || strcmp(spec, allocator_names[a]))
+			continue;
+		peer->allocator = a;
 		return 0;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
@@ -188,5 +190,7 @@ void peers_list(FILE *out)
 			fprintf(out, "  %-10s missing (Debian package %s)\n",
 				known[i].name, known[i].package);
 	fprintf(out, "  %-10s does nothing: the cost of the harness\n", "null");
+	fprintf(out, "  %-10s one mutex over free lists, built in: the baseline\n",
+		"freelist");
 	fprintf(out, "  NAME=PATH  any library that replaces malloc when preloaded\n");
 }

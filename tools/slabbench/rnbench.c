@@ -11,6 +11,7 @@
 #include "alloc.h"
 #include "workloads.h"
 
+static const uint32_t rnbench_mix[] = { 16, 64, 128, 256, 0 };
 static const unsigned int rnbench_threads[] = { 1, 4, 8, 16, 32, 0 };
 
 /* What of the row the loop depends on; constants in the common cases. */
@@ -34,7 +35,7 @@ __bench_inline bool wants_alloc(struct shape s, const void *held, uint64_t x)
 	return s.ops == OPS_RANDOM ? !!(x & 0x10000) : !held;
 }
 
-__bench_inline void rnbench_loop(struct worker *w, get_fn get, put_fn put,
+__bench_inline void rnbench_loop(struct worker *w, struct ops a,
 				 struct shape s)
 {
 	const struct row *row = w->row;
@@ -54,10 +55,10 @@ __bench_inline void rnbench_loop(struct worker *w, get_fn get, put_fn put,
 		if (alloc && !slot[k]) {
 			size_t size = pick_size(row, s.mask, r);
 
-			slot[k] = must(get(size), size);
+			slot[k] = must(a.get(size), size);
 			*(char *)slot[k] = 1;
 		} else if (!alloc && slot[k]) {
-			put(slot[k]);
+			a.put(slot[k]);
 			slot[k] = NULL;
 		}
 	}
@@ -65,28 +66,28 @@ __bench_inline void rnbench_loop(struct worker *w, get_fn get, put_fn put,
 }
 
 /* Also part of the time: a program that ends its work frees what is left. */
-__bench_inline uint64_t rnbench_drain(struct worker *w, put_fn put)
+__bench_inline uint64_t rnbench_drain(struct worker *w, struct ops a)
 {
 	uint64_t live = 0;
 
 	for (size_t k = 0; k < w->table_len; k++) {
 		if (!w->table[k])
 			continue;
-		put(w->table[k]);
+		a.put(w->table[k]);
 		w->table[k] = NULL;
 		live++;
 	}
 	return live;
 }
 
-__bench_inline void rnbench_fill(struct worker *w, get_fn get, bool mask)
+__bench_inline void rnbench_fill(struct worker *w, struct ops a, bool mask)
 {
 	uint64_t x = w->rng;
 
 	for (uint64_t i = 0; i < w->iterations; i++) {
 		size_t size = pick_size(w->row, mask, next_random(&x));
 
-		w->table[i] = must(get(size), size);
+		w->table[i] = must(a.get(size), size);
 		*(char *)w->table[i] = 1;
 	}
 	w->rng = x;
@@ -97,7 +98,7 @@ static struct shape shape_of(const struct worker *w)
 	const struct row *row = w->row;
 
 	return (struct shape) {
-		.slots = row->slots,
+		.slots = row->count,
 		.ops = row->ops,
 		.pattern = row->pattern,
 		.mask = !(row->nr_sizes & (row->nr_sizes - 1)),
@@ -117,23 +118,23 @@ static bool is_common(struct shape s)
 	.pattern = PATTERN_RAND, .mask = true, .checked = false,	\
 })
 
-__bench_inline void rnbench(struct worker *w, get_fn get, put_fn put)
+__bench_inline void rnbench(struct worker *w, struct ops a)
 {
 	struct shape s = shape_of(w);
 	uint64_t live;
 
 	if (s.ops == OPS_ALLOC_ONLY)
-		rnbench_fill(w, get, s.mask);
+		rnbench_fill(w, a, s.mask);
 	else if (is_common(s) && s.ops == OPS_TOGGLE)
-		rnbench_loop(w, get, put, COMMON_SHAPE(OPS_TOGGLE));
+		rnbench_loop(w, a, COMMON_SHAPE(OPS_TOGGLE));
 	else if (is_common(s))
-		rnbench_loop(w, get, put, COMMON_SHAPE(OPS_RANDOM));
+		rnbench_loop(w, a, COMMON_SHAPE(OPS_RANDOM));
 	else
-		rnbench_loop(w, get, put, s);
+		rnbench_loop(w, a, s);
 	hold_peak(w);
 	if (s.ops == OPS_ALLOC_ONLY)
 		phase_end(w);
-	live = rnbench_drain(w, put);
+	live = rnbench_drain(w, a);
 	fold(&w->checksum, w->rng);
 	fold(&w->checksum, live);
 	w->ops = w->iterations;
@@ -143,7 +144,7 @@ BENCH_INSTANCES(rnbench)
 
 static size_t rnbench_len(const struct row *row)
 {
-	return row->ops == OPS_ALLOC_ONLY ? row->iterations : row->slots;
+	return row->ops == OPS_ALLOC_ONLY ? row->iterations : row->count;
 }
 
 /* Slots visited at random are half full in the long run. */
@@ -165,9 +166,10 @@ const struct workload workload_rnbench = {
 	.name = "rnbench",
 	.help = "random slot, random size: allocate or free; an operation "
 		"is one iteration",
+	.mix = rnbench_mix,
+	.count = DEFAULT_SLOTS,
 	.total = 20000000,
 	.threads = rnbench_threads,
-	.phases = 1,
 	.table_len = rnbench_len,
 	.live = rnbench_live,
 	.next_size = rnbench_size,

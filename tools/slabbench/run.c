@@ -25,7 +25,7 @@ static void add_allocator(struct argp_state *state, const char *word, void *arg)
 		args->allocators[args->nr_allocators++] = i;
 		return;
 	}
-	argp_error(state, "unknown allocator '%s' (there are: rn, malloc, null; compare has others)",
+	argp_error(state, "unknown allocator '%s' (there are: rn, malloc, null, freelist; compare has others)",
 		   word);
 }
 
@@ -50,7 +50,8 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 static const struct argp_option run_options[] = {
 	{ "allocator", 'a', "LIST", 0,
 	  "rn (default): libslab's own API; malloc: whatever malloc the "
-	  "process has; null: does nothing", 0 },
+	  "process has; null: does nothing; freelist: one mutex over free "
+	  "lists", 0 },
 	{ 0 }
 };
 
@@ -74,30 +75,57 @@ static void print_head(FILE *out)
 		"ns/op", "ms", "RSS kB", "huge kB");
 }
 
+static void print_latency(FILE *out, const struct result *res)
+{
+	static const char *const names[] = { "alloc", "free", "both" };
+
+	for (int k = 0; k <= NR_LATENCIES; k++) {
+		const struct percentiles *p = &res->latency[k];
+
+		if (p->n)
+			fprintf(out, "  %-5s ns: min %llu p50 %llu p95 %llu p99 %llu p99.9 %llu max %llu\n",
+				names[k], (unsigned long long)p->min,
+				(unsigned long long)p->p50,
+				(unsigned long long)p->p95,
+				(unsigned long long)p->p99,
+				(unsigned long long)p->p999,
+				(unsigned long long)p->max);
+	}
+	fprintf(out, "  without the %llu ns that the clock takes\n",
+		(unsigned long long)res->clock_ns);
+}
+
 static void print_result(FILE *out, const struct row *row, unsigned int run,
 			 const struct result *res)
 {
+	const struct workload *wl = workload_get(row->workload);
 	double ops = res->ops ? (double)res->ops : 1;
 	char size[24] = "";
 
 	if (row->size)
 		snprintf(size, sizeof(size), "%zu", row->size);
 	fprintf(out, "%-9s %6s %7u %-9s %3u %12llu %9.2f %9.1f %9llu %9llu",
-		workload_get(row->workload)->name, size, row->threads,
+		wl->name, size, row->threads,
 		allocator_names[row->allocator], run,
 		(unsigned long long)res->ops, res->wall_ns / ops,
 		res->wall_ns / 1e6, (unsigned long long)res->peak_rss_kb,
 		(unsigned long long)res->peak_hugetlb_kb);
-	if (res->phase_ns[0])
-		fprintf(out, "  alloc %.2f free %.2f", res->phase_ns[0] / ops,
-			res->phase_ns[1] / ops);
+	for (unsigned int p = 0; p < MAX_PHASES && wl->phases[p]; p++)
+		fprintf(out, "  %s %.2f", wl->phases[p],
+			res->phase_ns[p] / ops);
+	if (res->live_bytes)
+		fprintf(out, "  held/live %.3f", result_frag(res));
 	fputc('\n', out);
+	if (row->latency)
+		print_latency(out, res);
 }
 
 static int run_once(struct json_out *json, FILE *out, const struct row *row,
 		    unsigned int run)
 {
-	static const char *const linkage[] = { "native", "libc", "native" };
+	static const char *const linkage[] = {
+		"native", "libc", "native", "native"
+	};
 	const char *preload = getenv("LD_PRELOAD");
 	bool preloaded = row->allocator == ALLOC_MALLOC && preload && *preload;
 	struct result res = { .ops = 0 };
@@ -105,7 +133,7 @@ static int run_once(struct json_out *json, FILE *out, const struct row *row,
 	progress_step("%s %s, %u threads, run %u",
 		      workload_get(row->workload)->name,
 		      allocator_names[row->allocator], row->threads, run);
-	if (spawn_row(row, NULL, &res))
+	if (spawn_row(row, NULL, NULL, &res))
 		return -1;
 	progress_clear();
 	print_result(out, row, run, &res);

@@ -44,24 +44,26 @@ static size_t seq_len(const struct row *row)
 	return share < 65536 ? share / SEQ_MIN + 1 : share / 227;
 }
 
-__bench_inline void seq(struct worker *w, get_fn get, put_fn put)
+__bench_inline void seq(struct worker *w, struct ops a)
 {
 	size_t left = seq_share(w->row), n = 0, size;
 	void **table = w->table;
 	uint64_t x = w->rng, sum = 0;
 
 	while ((size = seq_draw(&x)) <= left && n < w->table_len) {
-		uint64_t *p = must(get(size), size);
+		uint64_t *p = must(a.get(size), size);
 
 		*p = size;
 		table[n++] = p;
 		left -= size;
+		live_add(w, size);
 		fold(&sum, size);
 	}
 	fold(&w->checksum, sum);
 	phase_end(w);
 	for (size_t i = 0; i < n; i++)
-		put(table[i]);
+		a.put(table[i]);
+	live_add(w, -(seq_share(w->row) - left));
 	w->ops = n;
 }
 
@@ -71,9 +73,10 @@ const struct workload workload_seq = {
 	.name = "seq",
 	.help = "objects of 8-512 bytes up to --bytes, each touched, then "
 		"freed in order; an operation is both",
+	.bytes = (size_t)3 << 30,
 	.total = 1,
 	.threads = one_thread,
-	.phases = 2,
+	.phases = { "alloc", "free" },
 	.cold = true,
 	.table_len = seq_len,
 	.live = seq_len,

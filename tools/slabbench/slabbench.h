@@ -12,13 +12,16 @@
 #ifndef SLABBENCH_H
 #define SLABBENCH_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include "counters.h"
+#include "latency.h"
 
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
-#define MAX_SIZES	32
+#define MAX_SIZES	128
 #define MAX_LIST	64	/* entries of a list given as an option */
 #define MAX_THREADS	1024
 #define MAX_SIZE	((size_t)1 << 30)
@@ -37,7 +40,16 @@ enum allocator {
 	ALLOC_RN,		/* libslab's own API, called directly */
 	ALLOC_MALLOC,		/* whatever malloc the process has */
 	ALLOC_NULL,		/* does nothing: the cost of the harness */
+	ALLOC_FREELIST,		/* one mutex over free lists: the baseline */
 	NR_ALLOCATORS
+};
+
+#define MAX_PHASES	4
+
+/* Where sizes that are drawn come from. */
+enum dist {
+	DIST_LIST,		/* one of row.sizes, all alike or by weight */
+	DIST_UNIFORM,		/* from row.least to row.most */
 };
 
 enum op_mode { OPS_TOGGLE, OPS_RANDOM, OPS_ALLOC_ONLY };
@@ -58,35 +70,58 @@ struct row {
 	uint64_t seed;
 	unsigned int warmup;		/* percent of the iterations, untimed */
 	bool pin;			/* a CPU for each thread, in turn */
-	/* rnbench */
-	size_t slots;			/* per thread */
-	enum op_mode ops;
-	enum pattern pattern;
+	bool latency;			/* time each operation */
+	size_t count;			/* objects per thread; 0 without */
+	size_t bytes;			/* to ask for, over all threads */
+	enum dist dist;
+	size_t least, most;		/* bytes, for DIST_UNIFORM */
 	unsigned int nr_sizes;
 	uint32_t sizes[MAX_SIZES];
-	/* seq */
-	size_t bytes;			/* to ask for, over all threads */
+	uint32_t weights[MAX_SIZES];	/* running sums; 0: all alike */
+	/* rnbench */
+	enum op_mode ops;
+	enum pattern pattern;
 };
+static_assert(sizeof(struct row) <= 4096, "a pipe takes it whole");
 
 /**
  * struct result - what a measured process found out
  * @ops: operations timed, over all threads
  * @wall_ns: first start to last end, summed over the phases
- * @phase_ns: the two phases of a workload that has them, or 0
+ * @phase_ns: the same of each phase, or 0
  * @base_kb: RSS + HugetlbPages before the timed part: harness and warm-up
  * @peak_rss_kb: VmHWM
  * @peak_hugetlb_kb: the most HugetlbPages seen at the ends of the phases and
  *	from outside, as the kernel keeps no high-water mark of it
+ * @peak_vsz_kb: VmPeak
+ * @final_rss_kb: RSS when all was freed
+ * @final_hugetlb_kb: HugetlbPages then
+ * @rollup_rss_kb: RSS then, by smaps_rollup: the same by another road, or 0
+ * @live_bytes: bytes asked for and not freed at the end of the last phase but
+ *	one, where the workload keeps count
+ * @usable_bytes: what the allocator made of them, or 0
+ * @held_kb: RSS + HugetlbPages at that time, without @base_kb
+ * @counters: of the timed part
+ * @clock_ns: with --latency: the cost of the clock, subtracted from @latency
+ * @latency: of allocations, frees, both
  * @checksum: of the sequence of operations; equal for equal rows whatever the
  *	allocator
  */
 struct result {
 	uint64_t ops;
 	uint64_t wall_ns;
-	uint64_t phase_ns[2];
+	uint64_t phase_ns[MAX_PHASES];
 	uint64_t base_kb;
 	uint64_t peak_rss_kb;
 	uint64_t peak_hugetlb_kb;
+	uint64_t peak_vsz_kb;
+	uint64_t final_rss_kb;
+	uint64_t final_hugetlb_kb;
+	uint64_t rollup_rss_kb;
+	uint64_t live_bytes, usable_bytes, held_kb;
+	struct counters counters;
+	uint64_t clock_ns;
+	struct percentiles latency[NR_LATENCIES + 1];
 	uint64_t checksum;
 	char malloc_from[1024];		/* the object that defines malloc */
 };
@@ -105,20 +140,30 @@ struct worker {
 	size_t table_len;
 	uint64_t ops;			/* done in the timed pass */
 	unsigned int phase;
-	uint64_t start_ns[2], end_ns[2];	/* by phase */
+	uint64_t start_ns[MAX_PHASES], end_ns[MAX_PHASES];
+	uint64_t *live;			/* bytes; seen by the parent process */
+	uint64_t usable;		/* bytes, for result.usable_bytes */
+	struct latency *latency;
 };
 
 /**
  * struct workload - one kind of program to imitate
  * @sizes: a row for each, or NULL where a size is no part of a row
+ * @mix: or sizes to draw from, 0 ends them
+ * @least: or bytes of the smallest object drawn
+ * @most: and of the largest
+ * @median: if they are log-normal within those two; 0: uniform
+ * @count: objects per thread, where none were asked for; 0: it has no count
+ * @bytes: to ask for, likewise
  * @total: iterations over all threads, where none were asked for
  * @threads: thread counts, where none were asked for; 0 ends them
  * @table_len: pointers that a thread has to keep
  * @live: most objects of a thread that are live at a time
  * @next_size: draws the size of the next object, for the null ring's layout
  * @run: one pass over w->iterations, by allocator; calls hold_peak() before
- *	it frees what threads have piled up
- * @phases: how many are timed; run() calls phase_end() between them
+ *	it frees what threads have piled up. NULL where an allocator cannot
+ *	take part: null has no memory that could hold a structure
+ * @phases: their names; run() calls phase_end() between them. NULL: one
  * @cold: measured from a fresh start, so no warm-up in the same process, but
  *	as much memory is touched in another one before
  */
@@ -127,9 +172,12 @@ struct workload {
 	const char *help;
 	const size_t *sizes;
 	unsigned int nr_sizes;
+	const uint32_t *mix;
+	size_t least, most, median;
+	size_t count, bytes;
 	uint64_t total;
 	const unsigned int *threads;
-	unsigned int phases;
+	const char *phases[MAX_PHASES];
 	bool cold;
 	size_t (*table_len)(const struct row *row);
 	size_t (*live)(const struct row *row);
@@ -144,11 +192,24 @@ int workload_find(const char *name);
 uint64_t worker_seed(const struct row *row, unsigned int index);
 uint64_t default_iterations(const struct row *row);
 uint64_t row_bytes(const struct row *row);
+unsigned int workload_phases(const struct workload *w);
+bool workload_draws(const struct workload *w);
+
+/* dist.c */
+void dist_lognormal(struct row *row, size_t median, size_t least, size_t most);
+int dist_read(struct row *row, const char *path);
 
 /* worker.c */
 int row_worker(int argc, char **argv);
 void phase_end(struct worker *w);
 void hold_peak(struct worker *w);
+struct worker *worker_peer(struct worker *w, unsigned int index);
+void wait_for_others(struct worker *w);
+/* A live counter has a cache line to itself. */
+#define LIVE_STRIDE	8
+#define LIVE_BYTES	(MAX_THREADS * LIVE_STRIDE * sizeof(uint64_t))
+uint64_t *live_map(int fd);
+uint64_t live_sum(const uint64_t *live);
 void out_of_memory(size_t size) __attribute__((noreturn, cold));
 uint64_t now_ns(void);
 void *map_populated(size_t bytes);
@@ -157,13 +218,23 @@ void *map_populated(size_t bytes);
 void null_prepare(const struct worker *w);
 
 /* spawn.c */
-int spawn_row(const struct row *row, const char *preload, struct result *res);
+struct point {
+	double ms;			/* since the process was started */
+	uint64_t held_kb, live_kb;	/* RSS + HugetlbPages; asked for */
+};
+struct series {
+	struct point *point;
+	size_t n, max;
+};
+int spawn_row(const struct row *row, const char *preload,
+	      struct series *series, struct result *res);
 
 /* measure.c */
 struct memory {
-	uint64_t hwm_kb, rss_kb, hugetlb_kb;
+	uint64_t hwm_kb, rss_kb, hugetlb_kb, vsz_kb;
 };
 int read_memory(const char *status, struct memory *m);
+uint64_t rollup_rss_kb(void);
 uint64_t meminfo_kb(const char *field);
 
 /* where.c */
@@ -174,6 +245,7 @@ void print_where(FILE *out);
 /* stats.c */
 double median(const double *v, size_t n);
 double spread_percent(const double *v, size_t n);
+double result_frag(const struct result *res);
 
 /* json.c */
 struct json_out {

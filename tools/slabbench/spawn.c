@@ -16,15 +16,27 @@
 
 /* Often enough for a seq of a second, seldom enough not to be noticed. */
 #define SAMPLE_MS	50
+#define SERIES_MS	10
 
-static void start_worker(int in, int out, const char *preload)
+/* The worker as its starter knows it. */
+struct measured {
+	pid_t pid;
+	int out;		/* gives the result */
+	uint64_t *live;		/* its counters of live bytes */
+	struct series *series;
+	uint64_t hugetlb_kb;	/* the most seen */
+	uint64_t start_ns;
+};
+
+static void start_worker(int in, int out, int live, const char *preload)
 {
 	char name[] = "slabbench", command[] = "row-worker";
-	char in_text[16], out_text[16];
-	char *argv[] = { name, command, in_text, out_text, NULL };
+	char in_text[16], out_text[16], live_text[16];
+	char *argv[] = { name, command, in_text, out_text, live_text, NULL };
 
 	snprintf(in_text, sizeof(in_text), "%d", in);
 	snprintf(out_text, sizeof(out_text), "%d", out);
+	snprintf(live_text, sizeof(live_text), "%d", live);
 	if (preload && *preload)
 		setenv("LD_PRELOAD", preload, 1);
 	else if (preload)
@@ -36,30 +48,52 @@ static void start_worker(int in, int out, const char *preload)
 	_exit(EXIT_FAILED);
 }
 
-static void sample(pid_t pid, struct result *most)
+static void series_add(struct series *series, struct point point)
 {
-	struct memory m;
+	struct point *p;
+
+	if (series->n == series->max) {
+		series->max = series->max ? 2 * series->max : 256;
+		p = realloc(series->point, series->max * sizeof(*p));
+		if (!p) {
+			series->max = series->n;
+			return;
+		}
+		series->point = p;
+	}
+	series->point[series->n++] = point;
+}
+
+static void sample(struct measured *m)
+{
+	struct memory mem;
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
-	if (!read_memory(path, &m) && m.hugetlb_kb > most->peak_hugetlb_kb)
-		most->peak_hugetlb_kb = m.hugetlb_kb;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)m->pid);
+	if (read_memory(path, &mem))
+		return;
+	if (mem.hugetlb_kb > m->hugetlb_kb)
+		m->hugetlb_kb = mem.hugetlb_kb;
+	if (m->series)
+		series_add(m->series, (struct point){
+			.ms = (now_ns() - m->start_ns) / 1e6,
+			.held_kb = mem.rss_kb + mem.hugetlb_kb,
+			.live_kb = live_sum(m->live) / 1024,
+		});
 }
 
 /* 0, or -1 if the worker went away without a result. */
-static int await_result(pid_t pid, int fd, struct result *res)
+static int await_result(struct measured *m, struct result *res)
 {
-	struct pollfd pfd = { .fd = fd, .events = POLLIN };
-	struct result seen = { .ops = 0 };
-	int n;
+	struct pollfd pfd = { .fd = m->out, .events = POLLIN };
+	int n, ms = m->series ? SERIES_MS : SAMPLE_MS;
 
-	while ((n = poll(&pfd, 1, SAMPLE_MS)) == 0 ||
-	       (n < 0 && errno == EINTR))
-		sample(pid, &seen);
-	if (n < 0 || read(fd, res, sizeof(*res)) != sizeof(*res))
+	while ((n = poll(&pfd, 1, ms)) == 0 || (n < 0 && errno == EINTR))
+		sample(m);
+	if (n < 0 || read(m->out, res, sizeof(*res)) != sizeof(*res))
 		return -1;
-	if (seen.peak_hugetlb_kb > res->peak_hugetlb_kb)
-		res->peak_hugetlb_kb = seen.peak_hugetlb_kb;
+	if (m->hugetlb_kb > res->peak_hugetlb_kb)
+		res->peak_hugetlb_kb = m->hugetlb_kb;
 	return 0;
 }
 
@@ -105,33 +139,55 @@ static void close_pair(int fd[2])
 	close(fd[1]);
 }
 
-static pid_t fork_worker(const struct row *row, const char *preload, int *out)
+/* Memory for the counters of live bytes; its descriptor, or -1. */
+static int open_live(struct measured *m)
 {
-	int to[2], from[2];
-	pid_t pid;
+	int fd = memfd_create("slabbench live bytes", 0);
 
-	if (pipe(to))
+	if (fd < 0)
 		return -1;
+	m->live = ftruncate(fd, LIVE_BYTES) ? NULL : live_map(fd);
+	if (m->live)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* 0, or -1 with errno. */
+static int fork_worker(const struct row *row, const char *preload,
+		       struct measured *m)
+{
+	int to[2], from[2], live = open_live(m);
+
+	if (live < 0)
+		return -1;
+	if (pipe(to)) {
+		close(live);
+		return -1;
+	}
 	if (pipe(from)) {
+		close(live);
 		close_pair(to);
 		return -1;
 	}
-	pid = fork();
-	if (!pid) {
+	m->start_ns = now_ns();
+	m->pid = fork();
+	if (!m->pid) {
 		close(to[1]);
 		close(from[0]);
-		start_worker(to[0], from[1], preload);
+		start_worker(to[0], from[1], live, preload);
 	}
 	/* Less than PIPE_BUF: never waits, never comes in two. */
-	if (pid > 0 && write(to[1], row, sizeof(*row)) != sizeof(*row))
+	if (m->pid > 0 && write(to[1], row, sizeof(*row)) != sizeof(*row))
 		fprintf(stderr, "slabbench: cannot hand over a row: %s\n",
 			strerror(errno));
 	close_pair(to);
+	close(live);
 	close(from[1]);
-	*out = from[0];
-	if (pid < 0)
+	m->out = from[0];
+	if (m->pid < 0)
 		close(from[0]);
-	return pid;
+	return m->pid < 0 ? -1 : 0;
 }
 
 static void touch(size_t bytes, int flags)
@@ -201,29 +257,32 @@ static int check_memory(const struct row *row)
  * @row: what to run
  * @preload: a library that replaces malloc there, "" for none, or NULL to leave
  *	LD_PRELOAD as it is
+ * @series: gets a point each 10 ms, or NULL
  * @res: filled in on success
  *
  * Return: 0, or -1 after a message on stderr.
  */
-int spawn_row(const struct row *row, const char *preload, struct result *res)
+int spawn_row(const struct row *row, const char *preload,
+	      struct series *series, struct result *res)
 {
+	struct measured m = { .series = series };
 	bool have;
-	pid_t pid;
-	int fd;
 
 	if (check_memory(row))
 		return -1;
 	prepare_memory(row);
 	fflush(NULL);
-	pid = fork_worker(row, preload, &fd);
-	if (pid < 0) {
+	if (fork_worker(row, preload, &m)) {
 		fprintf(stderr, "slabbench: cannot start a process: %s\n",
 			strerror(errno));
+		if (m.live)
+			munmap(m.live, LIVE_BYTES);
 		return -1;
 	}
-	have = !await_result(pid, fd, res);
-	close(fd);
-	if (reap(pid, have))
+	have = !await_result(&m, res);
+	close(m.out);
+	munmap(m.live, LIVE_BYTES);
+	if (reap(m.pid, have))
 		return -1;
 	return check_preload(preload, res);
 }

@@ -44,3 +44,9 @@ double spread_percent(const double *v, size_t n)
 	}
 	return (most - least) / m * 100;
 }
+
+/* Memory held for what is live, or 0 where nobody counted. */
+double result_frag(const struct result *res)
+{
+	return res->live_bytes ? res->held_kb * 1024.0 / res->live_bytes : 0;
+}

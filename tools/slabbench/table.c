@@ -6,8 +6,8 @@
 #include <string.h>
 #include "compare.h"
 
-/* Figures of a cell: ns, alloc_ns, free_ns, peak_kb. */
-#define FIGURES	4
+/* Figures of a cell: ns, the phases, peak_kb, p50, p999, frag. */
+#define FIGURES	(5 + MAX_PHASES)
 
 void table_alloc(struct table *t, unsigned int runs)
 {
@@ -22,9 +22,12 @@ void table_alloc(struct table *t, unsigned int runs)
 	}
 	for (size_t i = 0; i < n; i++, f += FIGURES * runs) {
 		t->cells[i].ns = f;
-		t->cells[i].alloc_ns = f + runs;
-		t->cells[i].free_ns = f + 2 * runs;
-		t->cells[i].peak_kb = f + 3 * runs;
+		t->cells[i].peak_kb = f + runs;
+		t->cells[i].p50 = f + 2 * runs;
+		t->cells[i].p999 = f + 3 * runs;
+		t->cells[i].frag = f + 4 * runs;
+		for (int p = 0; p < MAX_PHASES; p++)
+			t->cells[i].phase_ns[p] = f + (5 + p) * runs;
 	}
 }
 
@@ -46,8 +49,11 @@ void cell_add(struct cell *cell, const struct result *res)
 	unsigned int i = cell->n++;
 
 	cell->ns[i] = res->wall_ns / ops;
-	cell->alloc_ns[i] = res->phase_ns[0] / ops;
-	cell->free_ns[i] = res->phase_ns[1] / ops;
+	for (int p = 0; p < MAX_PHASES; p++)
+		cell->phase_ns[p][i] = res->phase_ns[p] / ops;
+	cell->p50[i] = res->latency[NR_LATENCIES].p50;
+	cell->p999[i] = res->latency[NR_LATENCIES].p999;
+	cell->frag[i] = result_frag(res);
 	cell->peak_kb[i] = (double)(res->peak_rss_kb + res->peak_hugetlb_kb);
 	cell->checksum = i ? cell->checksum : res->checksum;
 	/* Same seed, same operations: else the figures compare nothing. */
@@ -131,8 +137,24 @@ static void print_label(const struct row *row, const char *peer, FILE *out)
 		size, row->threads, peer);
 }
 
-static void print_cell(const struct cell *c, const struct cell *null,
-		       const struct cell *best, FILE *out)
+/* What only some rows have. */
+static void print_more(const struct row *row, const struct cell *c, FILE *out)
+{
+	const struct workload *w = workload_get(row->workload);
+
+	for (unsigned int p = 0; p < MAX_PHASES && w->phases[p]; p++)
+		fprintf(out, "  %s %.2f", w->phases[p],
+			median(c->phase_ns[p], c->n));
+	if (c->frag[0] > 0)
+		fprintf(out, "  held/live %.3f", median(c->frag, c->n));
+	if (row->latency)
+		fprintf(out, "  p50 %.0f p99.9 %.0f", median(c->p50, c->n),
+			median(c->p999, c->n));
+}
+
+static void print_cell(const struct row *row, const struct cell *c,
+		       const struct cell *null, const struct cell *best,
+		       FILE *out)
 {
 	double ns = median(c->ns, c->n);
 
@@ -147,9 +169,7 @@ static void print_cell(const struct cell *c, const struct cell *null,
 	else
 		fprintf(out, " %6s ", "");
 	fprintf(out, " %10.1f", median(c->peak_kb, c->n) / 1024);
-	if (c->alloc_ns[0] > 0)
-		fprintf(out, "   alloc %.2f free %.2f",
-			median(c->alloc_ns, c->n), median(c->free_ns, c->n));
+	print_more(row, c, out);
 	fputc('\n', out);
 }
 
@@ -160,13 +180,15 @@ static void print_row(const struct table *t, size_t r, FILE *out)
 	for (unsigned int p = 0; p < t->nr_peers; p++) {
 		const struct cell *c = table_cell(t, r, p);
 
+		if (!c->n && !c->failed && !t->peers[p].missing)
+			continue;
 		print_label(&t->rows[r], t->peers[p].name, out);
 		if (t->peers[p].missing)
 			fprintf(out, " %9s\n", "missing");
 		else if (c->failed)
 			fprintf(out, " %9s\n", "failed");
 		else
-			print_cell(c, null, best, out);
+			print_cell(&t->rows[r], c, null, best, out);
 	}
 }
 

@@ -18,11 +18,16 @@
 #include <unistd.h>
 #include "slabbench.h"
 
+/* Written by worker 0, but for the barrier. */
 struct shared {
 	pthread_barrier_t barrier;	/* all workers */
-	uint64_t base_kb;		/* written by worker 0, as the next is */
+	uint64_t base_kb;
 	uint64_t hugetlb_kb;		/* the most seen */
+	uint64_t live_bytes, held_kb;	/* at the end of a phase */
+	struct memory final;
+	struct counters counters;
 };
+
 
 static void __attribute__((noreturn, format(printf, 1, 2)))
 die(const char *fmt, ...)
@@ -71,7 +76,7 @@ static void wait_for_all(struct worker *w)
 		pthread_barrier_wait(&w->shared->barrier);
 }
 
-static void note_memory(struct shared *s, bool base)
+static struct memory note_memory(struct shared *s)
 {
 	struct memory m;
 
@@ -79,8 +84,20 @@ static void note_memory(struct shared *s, bool base)
 		die("cannot read /proc/self/status: %s", strerror(errno));
 	if (m.hugetlb_kb > s->hugetlb_kb)
 		s->hugetlb_kb = m.hugetlb_kb;
-	if (base)
-		s->base_kb = m.rss_kb + m.hugetlb_kb;
+	return m;
+}
+
+/* What is held for what is live; all workers stand still. */
+static void note_live(struct worker *w)
+{
+	struct memory m = note_memory(w->shared);
+	uint64_t held_kb = m.rss_kb + m.hugetlb_kb, live = 0;
+
+	for (unsigned int i = 0; i < w->row->threads; i++)
+		live += *worker_peer(w, i)->live;
+	w->shared->live_bytes = live;
+	w->shared->held_kb = held_kb > w->shared->base_kb ?
+		held_kb - w->shared->base_kb : 0;
 }
 
 /* Between two phases: all are done with one before any starts the next. */
@@ -89,9 +106,19 @@ void phase_end(struct worker *w)
 	w->end_ns[w->phase] = now_ns();
 	wait_for_all(w);
 	if (!w->index)
-		note_memory(w->shared, false);
+		note_live(w);
 	wait_for_all(w);
 	w->start_ns[++w->phase] = now_ns();
+}
+
+struct worker *worker_peer(struct worker *w, unsigned int index)
+{
+	return w - w->index + index;
+}
+
+void wait_for_others(struct worker *w)
+{
+	wait_for_all(w);
 }
 
 /*
@@ -155,12 +182,22 @@ static void *worker_main(void *arg)
 	if (!wl->cold && warm)
 		pass(w, warm, true);
 	wait_for_all(w);
-	if (!w->index)
-		note_memory(w->shared, true);
+	if (!w->index) {
+		struct memory m = note_memory(w->shared);
+
+		w->shared->base_kb = m.rss_kb + m.hugetlb_kb;
+		counters_start();
+	}
 	wait_for_all(w);
+	if (w->latency)
+		latency_start(w->latency);
 	pass(w, row->iterations, false);
-	if (!w->index)
-		note_memory(w->shared, false);
+	latency_stop();
+	wait_for_all(w);
+	if (!w->index) {
+		counters_stop(&w->shared->counters);
+		w->shared->final = note_memory(w->shared);
+	}
 	return NULL;
 }
 
@@ -199,6 +236,25 @@ static uint64_t phase_ns(const struct worker *w, unsigned int n,
 	return end - start;
 }
 
+/* Counters of live bytes, a cache line for each thread; NULL with errno. */
+uint64_t *live_map(int fd)
+{
+	void *p = mmap(NULL, LIVE_BYTES, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_POPULATE, fd, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+uint64_t live_sum(const uint64_t *live)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < MAX_THREADS; i++)
+		sum += __atomic_load_n(&live[i * LIVE_STRIDE],
+				       __ATOMIC_RELAXED);
+	return sum;
+}
+
 static void find_malloc(struct result *res)
 {
 	void *sym = dlsym(RTLD_DEFAULT, "malloc");
@@ -209,10 +265,20 @@ static void find_malloc(struct result *res)
 			 info.dli_fname);
 }
 
-static void collect(const struct row *row, const struct worker *w,
-		    const struct shared *s, struct result *res)
+static void collect_latency(const struct row *row, const struct worker *w,
+			    struct result *res)
 {
-	const struct workload *wl = workload_get(row->workload);
+	struct latency *all = w[0].latency;
+
+	for (unsigned int i = 1; i < row->threads; i++)
+		latency_merge(all, w[i].latency);
+	res->clock_ns = all->clock_ns;
+	for (int k = 0; k <= NR_LATENCIES; k++)
+		res->latency[k] = latency_percentiles(all, k);
+}
+
+static void collect_memory(const struct shared *s, struct result *res)
+{
 	struct memory m;
 
 	if (read_memory("/proc/self/status", &m))
@@ -220,25 +286,45 @@ static void collect(const struct row *row, const struct worker *w,
 	res->base_kb = s->base_kb;
 	res->peak_rss_kb = m.hwm_kb;
 	res->peak_hugetlb_kb = s->hugetlb_kb;
+	res->peak_vsz_kb = m.vsz_kb;
+	res->final_rss_kb = s->final.rss_kb;
+	res->final_hugetlb_kb = s->final.hugetlb_kb;
+	res->rollup_rss_kb = rollup_rss_kb();
+	res->live_bytes = s->live_bytes;
+	res->held_kb = s->held_kb;
+}
+
+static void collect(const struct row *row, const struct worker *w,
+		    const struct shared *s, struct result *res)
+{
+	unsigned int phases = workload_phases(workload_get(row->workload));
+
+	collect_memory(s, res);
+	res->counters = s->counters;
 	for (unsigned int i = 0; i < row->threads; i++) {
 		res->ops += w[i].ops;
+		res->usable_bytes += w[i].usable;
 		res->checksum = res->checksum * 31 + w[i].checksum;
 	}
-	for (unsigned int p = 0; p < wl->phases; p++) {
+	for (unsigned int p = 0; p < phases; p++) {
 		uint64_t ns = phase_ns(w, row->threads, p);
 
 		res->wall_ns += ns;
-		if (wl->phases > 1)
+		if (phases > 1)
 			res->phase_ns[p] = ns;
 	}
+	if (row->latency)
+		collect_latency(row, w, res);
 	find_malloc(res);
 }
 
-static void measure(const struct row *row, struct result *res)
+static void measure(const struct row *row, uint64_t *live, struct result *res)
 {
 	struct worker *w = map_populated(row->threads * sizeof(*w));
 	struct shared shared = { .hugetlb_kb = 0 };
 	int err = pthread_barrier_init(&shared.barrier, NULL, row->threads);
+
+	counters_open();
 
 	if (err)
 		die("cannot make a barrier: %s", strerror(err));
@@ -246,27 +332,37 @@ static void measure(const struct row *row, struct result *res)
 		w[i].row = row;
 		w[i].shared = &shared;
 		w[i].index = i;
+		w[i].live = live + i * LIVE_STRIDE;
+		if (row->latency)
+			w[i].latency = map_populated(sizeof(*w[i].latency));
 	}
 	run_threads(w, row->threads);
 	collect(row, w, &shared, res);
 }
 
-/* slabbench row-worker IN OUT: takes a struct row, gives a struct result. */
+/*
+ * slabbench row-worker IN OUT LIVE: takes a struct row, gives a struct result,
+ * and counts live bytes in memory that the starter sees.
+ */
 int row_worker(int argc, char **argv)
 {
 	struct result res = { .ops = 0 };
 	struct row row;
+	uint64_t *live;
 	int in, out;
 
-	if (argc != 3)
+	if (argc != 4)
 		die("row-worker is what run and compare start; see --help");
 	in = atoi(argv[1]);
 	out = atoi(argv[2]);
+	live = live_map(atoi(argv[3]));
+	if (!live)
+		die("cannot map the live counters: %s", strerror(errno));
 	if (read(in, &row, sizeof(row)) != sizeof(row) ||
 	    !workload_get(row.workload))
 		die("row-worker: no row to measure");
 	close(in);
-	measure(&row, &res);
+	measure(&row, live, &res);
 	if (write(out, &res, sizeof(res)) != sizeof(res))
 		die("cannot hand over the result: %s", strerror(errno));
 	return EXIT_OK;

@@ -9,6 +9,7 @@ const char *const allocator_names[NR_ALLOCATORS] = {
 	[ALLOC_RN] = "rn",
 	[ALLOC_MALLOC] = "malloc",
 	[ALLOC_NULL] = "null",
+	[ALLOC_FREELIST] = "freelist",
 };
 
 const size_t common_sizes[NR_COMMON_SIZES] = { 16, 64, 256, 1024 };
@@ -32,6 +33,20 @@ int workload_find(const char *name)
 		if (!strcmp(name, workloads[i]->name))
 			return (int)i;
 	return -1;
+}
+
+unsigned int workload_phases(const struct workload *w)
+{
+	unsigned int n = 1;
+
+	while (n < MAX_PHASES && w->phases[n])
+		n++;
+	return n;
+}
+
+bool workload_draws(const struct workload *w)
+{
+	return w->mix || w->most;
 }
 
 size_t row_size(const struct row *row, uint64_t *rng)
@@ -62,10 +77,18 @@ uint64_t default_iterations(const struct row *row)
 static double mean_size(const struct row *row)
 {
 	double sum = 0;
+	uint32_t before = 0, n = 0;
 
-	for (unsigned int i = 0; i < row->nr_sizes; i++)
-		sum += row->sizes[i];
-	return row->nr_sizes ? sum / row->nr_sizes : (double)row->size;
+	if (row->dist == DIST_UNIFORM)
+		return ((double)row->least + row->most) / 2;
+	for (unsigned int i = 0; i < row->nr_sizes; i++) {
+		uint32_t weight = row->weights[0] ? row->weights[i] - before : 1;
+
+		before = row->weights[i];
+		sum += (double)row->sizes[i] * weight;
+		n += weight;
+	}
+	return n ? sum / n : (double)row->size;
 }
 
 /* About what a row takes, its harness included. */
@@ -73,7 +96,7 @@ uint64_t row_bytes(const struct row *row)
 {
 	const struct workload *w = workload_get(row->workload);
 	double table = w->table_len ? 8.0 * w->table_len(row) : 0;
-	double each = table + w->live(row) * mean_size(row);
+	double each = table + (w->live ? w->live(row) * mean_size(row) : 0);
 
 	return each * row->threads + row->bytes * 1.15;
 }
