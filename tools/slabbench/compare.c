@@ -232,6 +232,7 @@ int cmd_compare(int argc, char **argv)
 	table_alloc(&table, args.sel.runs);
 	if (getenv("LD_PRELOAD") && *getenv("LD_PRELOAD"))
 		fprintf(stderr, "slabbench: LD_PRELOAD is set; compare sets it for each peer and so leaves yours out\n");
+	where_start();
 	runs = run_all(&table, &args, &json);
 	print_where(out);
 	if (runs < args.sel.runs)

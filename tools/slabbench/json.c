@@ -59,8 +59,14 @@ static void set_int(json_t *obj, const char *key, uint64_t value)
 
 static void set_where(json_t *obj)
 {
+	struct machine m;
 	char list[256];
 
+	machine_read(&m);
+	set(obj, "cpu_model", json_string(m.cpu));
+	set(obj, "kernel", json_string(m.kernel));
+	set(obj, "thp", json_string(m.thp));
+	set(obj, "hypervisor", json_string(m.hypervisor));
 	cpus_allowed(list, sizeof(list));
 	set(obj, "cpus_allowed", json_string(list));
 	nodes_allowed(list, sizeof(list));

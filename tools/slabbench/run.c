@@ -69,6 +69,7 @@ static const struct argp run_argp = {
 
 static void print_head(FILE *out)
 {
+	where_start();
 	print_where(out);
 	fprintf(out, "%-9s %6s %7s %-9s %3s %12s %9s %9s %9s %9s\n",
 		"workload", "size", "threads", "allocator", "run", "ops",

@@ -240,6 +240,12 @@ uint64_t meminfo_kb(const char *field);
 /* where.c */
 void cpus_allowed(char *buf, size_t len);
 void nodes_allowed(char *buf, size_t len);
+struct machine {
+	char cpu[128], kernel[80], thp[32];
+	char hypervisor[80];		/* "none" where no sign of one is seen */
+};
+void machine_read(struct machine *m);
+void where_start(void);
 void print_where(FILE *out);
 
 /* stats.c */
