@@ -26,23 +26,49 @@ struct compare_args {
 	bool quick;
 };
 
+static bool is_named(const struct compare_args *args, const char *name)
+{
+	for (unsigned int i = 0; i < args->nr_peers; i++)
+		if (!strcmp(args->peers[i].name, name))
+			return true;
+	return false;
+}
+
+/* Leaves out what is there by name already; false for no name of a group. */
+static bool add_group(struct compare_args *args, const char *word)
+{
+	struct peer *peers = &args->peers[args->nr_peers];
+	unsigned int n = peers_group(peers, MAX_LIST - args->nr_peers, word);
+
+	for (unsigned int i = 0; i < n; i++)
+		if (!is_named(args, peers[i].name))
+			args->peers[args->nr_peers++] = peers[i];
+	return n;
+}
+
+static void add_one(struct argp_state *state, struct compare_args *args,
+		    const char *word)
+{
+	struct peer *peer = &args->peers[args->nr_peers];
+
+	if (peer_resolve(peer, word))
+		argp_error(state, "unknown peer '%s' (slabbench list has them)",
+			   word);
+	if (is_named(args, peer->name))
+		argp_error(state, "peer %s is named twice", peer->name);
+	peer->given = true;
+	args->nr_peers++;
+}
+
 static void add_peer(struct argp_state *state, const char *word, void *arg)
 {
 	struct compare_args *args = arg;
-	struct peer *peer = &args->peers[args->nr_peers];
 
+	if (!add_group(args, word))
+		add_one(state, args, word);
 	/* One is kept for null. */
-	if (args->nr_peers >= MAX_LIST - 1)
+	if (args->nr_peers >= MAX_LIST)
 		argp_error(state, "-p: more than %d", MAX_LIST - 1);
-	if (peer_resolve(peer, word))
-		argp_error(state, "unknown peer '%s' (there are: rn, null, glibc, jemalloc, tcmalloc, mimalloc, NAME=PATH)",
-			   word);
-	for (unsigned int i = 0; i < args->nr_peers; i++)
-		if (!strcmp(args->peers[i].name, peer->name))
-			argp_error(state, "peer %s is named twice",
-				   peer->name);
-	peer->given = true;
-	args->nr_peers++;
 }
 
 static error_t parse_compare(int key, char *arg, struct argp_state *state)
@@ -74,9 +100,9 @@ static const struct argp_option compare_options[] = {
 	  "Begin no run that would end later than this, but the first; the "
 	  "table says so", 0 },
 	{ "peers", 'p', "LIST", 0,
-	  "Allocators: glibc, jemalloc, tcmalloc, mimalloc, rn, null, or "
-	  "NAME=PATH for a library to preload (default: "
-	  DEFAULT_PEERS ")", 0 },
+	  "Allocators by the names that slabbench list has, NAME=PATH for a "
+	  "library to preload, huge for the hugepage forms, all for all "
+	  "that are there (default: " DEFAULT_PEERS ")", 0 },
 	{ "quick", OPT_QUICK, NULL, 0,
 	  "A tenth of the iterations, 1, 4 and 16 threads in rnbench, 256 "
 	  "MiB in seq, 3 runs: a look, not a result", 0 },
@@ -169,14 +195,14 @@ static void run_cell(struct cell *cell, struct row row, const struct peer *peer,
 	progress_step("run %u: %s, %u threads, %s", run,
 		      workload_get(row.workload)->name, row.threads,
 		      peer->name);
-	if (spawn_row(&row, peer->preload, NULL, &res)) {
+	if (spawn_row(&row, peer, NULL, &res)) {
 		progress_clear();
 		say_failed(&row, peer, run);
 		cell->failed = true;
 		return;
 	}
 	cell_add(cell, &res);
-	if (json_row(json, &row, peer->name, peer_linkage(peer), run, &res))
+	if (json_row(json, &row, peer, run, &res))
 		exit(EXIT_FAILED);
 }
 

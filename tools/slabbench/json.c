@@ -189,8 +189,9 @@ static void set_figures(json_t *obj, const struct row *row,
 	set(obj, "malloc_from", json_string(res->malloc_from));
 }
 
-int json_row(struct json_out *out, const struct row *row, const char *allocator,
-	     const char *linkage, unsigned int run, const struct result *res)
+int json_row(struct json_out *out, const struct row *row,
+	     const struct peer *peer, unsigned int run,
+	     const struct result *res)
 {
 	const char *name = workload_get(row->workload)->name;
 	json_t *obj;
@@ -201,8 +202,10 @@ int json_row(struct json_out *out, const struct row *row, const char *allocator,
 	set(obj, "workload", json_string(name));
 	if (row->size)
 		set_int(obj, "size", row->size);
-	set(obj, "allocator", json_string(allocator));
-	set(obj, "linkage", json_string(linkage));
+	set(obj, "allocator", json_string(peer->name));
+	set(obj, "linkage", json_string(peer_linkage(peer)));
+	if (*peer->env)
+		set(obj, "env", json_string(peer->env));
 	set_int(obj, "threads", row->threads);
 	set_int(obj, "run", run);
 	set_figures(obj, row, res);

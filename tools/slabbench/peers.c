@@ -2,6 +2,9 @@
 /*
  * Where the other allocators are. A peer is named, and looked for where the
  * loader looks (its cache, then the usual folders), or given as NAME=PATH.
+ *
+ * Most allocators take hugepages only when a variable in their environment
+ * says so. Such a form is a peer of its own, with a row of its own.
  */
 #define _GNU_SOURCE
 #include <elf.h>
@@ -9,6 +12,7 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
+#include <mntent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,6 +29,44 @@ static const struct known known[] = {
 	  { "libtcmalloc_minimal.so.4", "libtcmalloc.so.4" } },
 	{ "mimalloc", "libmimalloc2.0",
 	  { "libmimalloc.so.2", "libmimalloc.so.3" } },
+};
+
+/* The setting is all of it, but for @finish, which writes what follows. */
+struct form {
+	const char *name, *base, *setting;
+	bool huge;			/* asks for hugepages */
+	const char *(*finish)(char *buf, size_t len);
+};
+
+static const char *memfs_prefix(char *buf, size_t len);
+
+/* mimalloc 2.0 knows no other name for it; later ones take the old name too. */
+static const struct form forms[] = {
+	{ "rn-small", "rn", "RN_LADDER=small", false, NULL },
+	{ "glibc-thp", "glibc", "GLIBC_TUNABLES=glibc.malloc.hugetlb=1", true,
+	  NULL },
+	{ "glibc-hugetlb", "glibc", "GLIBC_TUNABLES=glibc.malloc.hugetlb=2",
+	  true, NULL },
+	{ "jemalloc-thp", "jemalloc", "MALLOC_CONF=thp:always,metadata_thp:auto",
+	  true, NULL },
+	{ "tcmalloc-hugetlb", "tcmalloc", "TCMALLOC_MEMFS_MALLOC_PATH=", true,
+	  memfs_prefix },
+	{ "mimalloc-large", "mimalloc", "MIMALLOC_LARGE_OS_PAGES=1", true,
+	  NULL },
+};
+
+/* In the order of the list. */
+static const char *const names[] = {
+	"rn", "glibc", "jemalloc", "tcmalloc", "mimalloc", "rn-small",
+	"glibc-thp", "glibc-hugetlb", "jemalloc-thp", "tcmalloc-hugetlb",
+	"mimalloc-large", "null", "freelist",
+};
+
+static const char *const direct[NR_ALLOCATORS] = {
+	[ALLOC_RN] = "libslab's own API, called directly",
+	[ALLOC_MALLOC] = "the C library's malloc",
+	[ALLOC_NULL] = "does nothing: the cost of the harness",
+	[ALLOC_FREELIST] = "one mutex over free lists, built in: the baseline",
 };
 
 static const char *const folders[] = {
@@ -112,61 +154,151 @@ static bool find_known(const struct known *k, char *path, size_t len)
 	return false;
 }
 
-static void say_missing(const struct known *k)
+/*
+ * gperftools makes a file there and removes its name at once. NULL, or what is
+ * in the way.
+ */
+static const char *memfs_prefix(char *buf, size_t len)
 {
-	fprintf(stderr, "slabbench: peer %s is missing: there is no %s (Debian package %s)\n",
-		k->name, k->soname[0], k->package);
+	FILE *mounts = setmntent("/proc/self/mounts", "re");
+	bool found = false;
+	struct mntent *m;
+
+	while (mounts && !found && (m = getmntent(mounts)))
+		found = !strcmp(m->mnt_type, "hugetlbfs") &&
+			!access(m->mnt_dir, W_OK | X_OK) &&
+			(size_t)snprintf(buf, len, "%s/slabbench",
+					 m->mnt_dir) < len;
+	if (mounts)
+		endmntent(mounts);
+	return found ? NULL : "no hugetlbfs is mounted that may be written to";
 }
 
-static int resolve_path(struct peer *peer, const char *spec, const char *eq)
+static const struct form *find_form(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
+		if (!strcmp(name, forms[i].name))
+			return &forms[i];
+	return NULL;
+}
+
+/* 0, or -1 for a name that means nothing; sets peer->missing and the reason. */
+static int resolve_base(struct peer *peer, const char *name)
+{
+	peer->allocator = ALLOC_MALLOC;
+	if (!strcmp(name, "glibc"))
+		return 0;
+	for (int a = 0; a < NR_ALLOCATORS; a++) {
+		if (a == ALLOC_MALLOC || strcmp(name, allocator_names[a]))
+			continue;
+		peer->allocator = a;
+		return 0;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+		const struct known *k = &known[i];
+
+		if (strcmp(name, k->name))
+			continue;
+		peer->missing = !find_known(k, peer->preload,
+					    sizeof(peer->preload));
+		if (peer->missing)
+			snprintf(peer->reason, sizeof(peer->reason),
+				 "there is no %s (Debian package %s)",
+				 k->soname[0], k->package);
+		return 0;
+	}
+	return -1;
+}
+
+static void apply_form(struct peer *peer, const struct form *form)
+{
+	size_t len = strlen(form->setting);
+	const char *reason;
+
+	strcpy(peer->env, form->setting);
+	if (!form->finish || peer->missing)
+		return;
+	reason = form->finish(peer->env + len, sizeof(peer->env) - len);
+	if (!reason)
+		return;
+	peer->missing = true;
+	snprintf(peer->reason, sizeof(peer->reason), "%s", reason);
+}
+
+static void resolve_path(struct peer *peer, const char *spec, const char *eq)
 {
 	snprintf(peer->name, sizeof(peer->name), "%.*s", (int)(eq - spec),
 		 spec);
 	peer->allocator = ALLOC_MALLOC;
 	/* The measured process must find it wherever it is started. */
 	if (realpath(eq + 1, peer->preload) && is_loadable(peer->preload))
-		return 0;
+		return;
 	peer->missing = true;
-	fprintf(stderr, "slabbench: peer %s is missing: %s: %s\n", peer->name,
-		eq + 1, errno == ENOEXEC ?
-		"not a shared library for this machine" : strerror(errno));
+	snprintf(peer->reason, sizeof(peer->reason), "%s: %s", eq + 1,
+		 errno == ENOEXEC ? "not a shared library for this machine" :
+		 strerror(errno));
+}
+
+static int resolve(struct peer *peer, const char *spec)
+{
+	const struct form *form = find_form(spec);
+	const char *eq = strchr(spec, '=');
+
+	memset(peer, 0, sizeof(*peer));
+	if (eq && eq != spec) {
+		resolve_path(peer, spec, eq);
+		return 0;
+	}
+	snprintf(peer->name, sizeof(peer->name), "%s", spec);
+	if (resolve_base(peer, form ? form->base : spec))
+		return -1;
+	if (form)
+		apply_form(peer, form);
 	return 0;
 }
 
 /**
  * peer_resolve() - find the allocator that a word of -p names
  * @peer: filled in; a library that cannot be had is marked missing, and said
- * @spec: rn, null, freelist, glibc, a known peer's name, or NAME=PATH
+ * @spec: a name that peers_list() prints, or NAME=PATH
  *
  * Return: 0, or -1 for a word that names no peer.
  */
 int peer_resolve(struct peer *peer, const char *spec)
 {
-	const char *eq = strchr(spec, '=');
+	if (resolve(peer, spec))
+		return -1;
+	if (peer->missing)
+		fprintf(stderr, "slabbench: peer %s is missing: %s\n",
+			peer->name, peer->reason);
+	return 0;
+}
 
-	memset(peer, 0, sizeof(*peer));
-	if (eq)
-		return eq == spec ? -1 : resolve_path(peer, spec, eq);
-	snprintf(peer->name, sizeof(peer->name), "%s", spec);
-	peer->allocator = ALLOC_MALLOC;
-	if (!strcmp(spec, "glibc"))
+/**
+ * peers_group() - the peers that a word stands for, as far as they are there
+ * @peers: filled in
+ * @most: how many have room
+ * @word: "all", or "huge" for the forms that ask for hugepages
+ *
+ * Return: how many there are; 0 for any other word.
+ */
+unsigned int peers_group(struct peer *peers, unsigned int most,
+			 const char *word)
+{
+	bool huge = !strcmp(word, "huge");
+	unsigned int n = 0;
+
+	if (!huge && strcmp(word, "all"))
 		return 0;
-	for (int a = 0; a < NR_ALLOCATORS; a++) {
-		if (a == ALLOC_MALLOC || strcmp(spec, allocator_names[a]))
+	for (size_t i = 0; i < ARRAY_SIZE(names) && n < most; i++) {
+		const struct form *form = find_form(names[i]);
+
+		if (huge && !(form && form->huge))
 			continue;
-		peer->allocator = a;
-		return 0;
+		if (!resolve(&peers[n], names[i]) && !peers[n].missing)
+			n++;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
-		if (strcmp(spec, known[i].name))
-			continue;
-		peer->missing = !find_known(&known[i], peer->preload,
-					    sizeof(peer->preload));
-		if (peer->missing)
-			say_missing(&known[i]);
-		return 0;
-	}
-	return -1;
+	return n;
 }
 
 /* How the workload's calls reach it: a preloaded row pays for the PLT. */
@@ -177,20 +309,29 @@ const char *peer_linkage(const struct peer *peer)
 	return *peer->preload ? "preload" : "libc";
 }
 
+static void list_peer(FILE *out, const char *name)
+{
+	struct peer peer;
+
+	resolve(&peer, name);
+	fprintf(out, "  %-16s ", name);
+	if (peer.missing)
+		fprintf(out, "missing: %s\n", peer.reason);
+	else if (*peer.env)
+		fprintf(out, "%s with %s\n", find_form(name)->base, peer.env);
+	else if (*peer.preload)
+		fprintf(out, "%s\n", peer.preload);
+	else
+		fprintf(out, "%s\n", direct[peer.allocator]);
+}
+
 void peers_list(FILE *out)
 {
-	char path[PATH_MAX];
-
-	fprintf(out, "  %-10s libslab's own API, called directly\n", "rn");
-	fprintf(out, "  %-10s the C library's malloc\n", "glibc");
-	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-		if (find_known(&known[i], path, sizeof(path)))
-			fprintf(out, "  %-10s %s\n", known[i].name, path);
-		else
-			fprintf(out, "  %-10s missing (Debian package %s)\n",
-				known[i].name, known[i].package);
-	fprintf(out, "  %-10s does nothing: the cost of the harness\n", "null");
-	fprintf(out, "  %-10s one mutex over free lists, built in: the baseline\n",
-		"freelist");
-	fprintf(out, "  NAME=PATH  any library that replaces malloc when preloaded\n");
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		list_peer(out, names[i]);
+	fprintf(out, "  %-16s any library that replaces malloc when preloaded\n",
+		"NAME=PATH");
+	fprintf(out, "  %-16s all of these that are there\n", "all");
+	fprintf(out, "  %-16s the forms that ask for hugepages; rn does so unasked\n",
+		"huge");
 }

@@ -124,13 +124,14 @@ static void print_result(FILE *out, const struct row *row, unsigned int run,
 static int run_once(struct json_out *json, FILE *out, const struct row *row,
 		    unsigned int run)
 {
-	static const char *const linkage[] = {
-		"native", "libc", "native", "native"
-	};
 	const char *preload = getenv("LD_PRELOAD");
-	bool preloaded = row->allocator == ALLOC_MALLOC && preload && *preload;
+	struct peer as_it_is = { .allocator = row->allocator };
 	struct result res = { .ops = 0 };
 
+	snprintf(as_it_is.name, sizeof(as_it_is.name), "%s",
+		 allocator_names[row->allocator]);
+	snprintf(as_it_is.preload, sizeof(as_it_is.preload), "%s",
+		 preload ? preload : "");
 	progress_step("%s %s, %u threads, run %u",
 		      workload_get(row->workload)->name,
 		      allocator_names[row->allocator], row->threads, run);
@@ -139,9 +140,7 @@ static int run_once(struct json_out *json, FILE *out, const struct row *row,
 	progress_clear();
 	print_result(out, row, run, &res);
 	fflush(out);
-	return json_row(json, row, allocator_names[row->allocator],
-			preloaded ? "preload" : linkage[row->allocator], run,
-			&res);
+	return json_row(json, row, &as_it_is, run, &res);
 }
 
 static int run_all(const struct run_args *args, struct json_out *json,

@@ -226,7 +226,8 @@ struct series {
 	struct point *point;
 	size_t n, max;
 };
-int spawn_row(const struct row *row, const char *preload,
+struct peer;
+int spawn_row(const struct row *row, const struct peer *peer,
 	      struct series *series, struct result *res);
 
 /* measure.c */
@@ -259,8 +260,9 @@ struct json_out {
 	const char *name;
 };
 int json_open(struct json_out *out, const char *name);
-int json_row(struct json_out *out, const struct row *row, const char *allocator,
-	     const char *linkage, unsigned int run, const struct result *res);
+int json_row(struct json_out *out, const struct row *row,
+	     const struct peer *peer, unsigned int run,
+	     const struct result *res);
 int json_floor(struct json_out *out, const char *variant, size_t size,
 	       unsigned int run, uint64_t ops, double ns_per_op);
 int json_close(struct json_out *out);
@@ -272,8 +274,12 @@ struct peer {
 	bool given;			/* on the command line, by name or path */
 	bool missing;
 	char preload[4096];		/* "" for none */
+	char env[512];			/* NAME=VALUE to add, "" for none */
+	char reason[512];		/* why it is missing */
 };
 int peer_resolve(struct peer *peer, const char *spec);
+unsigned int peers_group(struct peer *peers, unsigned int most,
+			 const char *word);
 const char *peer_linkage(const struct peer *peer);
 void peers_list(FILE *out);
 

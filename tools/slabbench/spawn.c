@@ -28,7 +28,47 @@ struct measured {
 	uint64_t start_ns;
 };
 
-static void start_worker(int in, int out, int live, const char *preload)
+/* Of a list the user's own entries stay; what comes last in it wins. */
+static char list_separator(const char *name)
+{
+	if (!strcmp(name, "GLIBC_TUNABLES"))
+		return ':';
+	return strcmp(name, "MALLOC_CONF") ? '\0' : ',';
+}
+
+static void add_setting(const char *setting)
+{
+	const char *value = strchr(setting, '=') + 1, *old;
+	char *name = strndup(setting, value - 1 - setting), *both;
+
+	old = name ? getenv(name) : NULL;
+	if (!name)
+		goto failed;
+	if (old && *old && list_separator(name)) {
+		if (asprintf(&both, "%s%c%s", old, list_separator(name),
+			     value) < 0)
+			goto failed;
+		value = both;
+	}
+	if (!setenv(name, value, 1))
+		return;
+failed:
+	fprintf(stderr, "slabbench: cannot set %s: %s\n", setting,
+		strerror(errno));
+	_exit(EXIT_FAILED);
+}
+
+static void set_environment(const struct peer *peer)
+{
+	if (*peer->preload)
+		setenv("LD_PRELOAD", peer->preload, 1);
+	else
+		unsetenv("LD_PRELOAD");
+	if (*peer->env)
+		add_setting(peer->env);
+}
+
+static void start_worker(int in, int out, int live, const struct peer *peer)
 {
 	char name[] = "slabbench", command[] = "row-worker";
 	char in_text[16], out_text[16], live_text[16];
@@ -37,10 +77,8 @@ static void start_worker(int in, int out, int live, const char *preload)
 	snprintf(in_text, sizeof(in_text), "%d", in);
 	snprintf(out_text, sizeof(out_text), "%d", out);
 	snprintf(live_text, sizeof(live_text), "%d", live);
-	if (preload && *preload)
-		setenv("LD_PRELOAD", preload, 1);
-	else if (preload)
-		unsetenv("LD_PRELOAD");
+	if (peer)
+		set_environment(peer);
 	/* Not by name: a rebuild half-way must not change what is measured. */
 	execv("/proc/self/exe", argv);
 	fprintf(stderr, "slabbench: cannot start itself: %s\n",
@@ -119,17 +157,17 @@ static int reap(pid_t pid, bool have_result)
 }
 
 /* The loader only warns where it cannot preload, and goes on with glibc. */
-static int check_preload(const char *preload, const struct result *res)
+static int check_preload(const struct peer *peer, const struct result *res)
 {
 	struct stat want, got;
 
-	if (!preload || !*preload)
+	if (!peer || !*peer->preload)
 		return 0;
-	if (!stat(preload, &want) && !stat(res->malloc_from, &got) &&
+	if (!stat(peer->preload, &want) && !stat(res->malloc_from, &got) &&
 	    want.st_dev == got.st_dev && want.st_ino == got.st_ino)
 		return 0;
 	fprintf(stderr, "slabbench: %s was preloaded but malloc came from %s\n",
-		preload, *res->malloc_from ? res->malloc_from : "elsewhere");
+		peer->preload, *res->malloc_from ? res->malloc_from : "elsewhere");
 	return -1;
 }
 
@@ -154,7 +192,7 @@ static int open_live(struct measured *m)
 }
 
 /* 0, or -1 with errno. */
-static int fork_worker(const struct row *row, const char *preload,
+static int fork_worker(const struct row *row, const struct peer *peer,
 		       struct measured *m)
 {
 	int to[2], from[2], live = open_live(m);
@@ -175,7 +213,7 @@ static int fork_worker(const struct row *row, const char *preload,
 	if (!m->pid) {
 		close(to[1]);
 		close(from[0]);
-		start_worker(to[0], from[1], live, preload);
+		start_worker(to[0], from[1], live, peer);
 	}
 	/* Less than PIPE_BUF: never waits, never comes in two. */
 	if (m->pid > 0 && write(to[1], row, sizeof(*row)) != sizeof(*row))
@@ -255,14 +293,14 @@ static int check_memory(const struct row *row)
 /**
  * spawn_row() - measure a row once, in a fresh process
  * @row: what to run
- * @preload: a library that replaces malloc there, "" for none, or NULL to leave
- *	LD_PRELOAD as it is
+ * @peer: its library is preloaded there and its setting added to the
+ *	environment; NULL leaves all as it is
  * @series: gets a point each 10 ms, or NULL
  * @res: filled in on success
  *
  * Return: 0, or -1 after a message on stderr.
  */
-int spawn_row(const struct row *row, const char *preload,
+int spawn_row(const struct row *row, const struct peer *peer,
 	      struct series *series, struct result *res)
 {
 	struct measured m = { .series = series };
@@ -272,7 +310,7 @@ int spawn_row(const struct row *row, const char *preload,
 		return -1;
 	prepare_memory(row);
 	fflush(NULL);
-	if (fork_worker(row, preload, &m)) {
+	if (fork_worker(row, peer, &m)) {
 		fprintf(stderr, "slabbench: cannot start a process: %s\n",
 			strerror(errno));
 		if (m.live)
@@ -284,5 +322,5 @@ int spawn_row(const struct row *row, const char *preload,
 	munmap(m.live, LIVE_BYTES);
 	if (reap(m.pid, have))
 		return -1;
-	return check_preload(preload, res);
+	return check_preload(peer, res);
 }
