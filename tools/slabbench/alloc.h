@@ -185,16 +185,25 @@ BENCH_TIMED(freelist)
 		else							\
 			body(w, BENCH_OPS(name, ));			\
 	}
-#define BENCH_INSTANCES(body)						\
+#define BENCH_INSTANCES_REAL(body)					\
 	BENCH_INSTANCE(body, rn)					\
 	BENCH_INSTANCE(body, malloc)					\
-	BENCH_INSTANCE(body, null)					\
 	BENCH_INSTANCE(body, freelist)
+#define BENCH_INSTANCES(body)						\
+	BENCH_INSTANCES_REAL(body)					\
+	BENCH_INSTANCE(body, null)
 
 #define BENCH_RUN(body) {						\
 	[ALLOC_RN] = body##_rn,						\
 	[ALLOC_MALLOC] = body##_malloc,					\
 	[ALLOC_NULL] = body##_null,					\
+	[ALLOC_FREELIST] = body##_freelist,				\
+}
+
+/* Without null, where the workload reads what it wrote into its objects. */
+#define BENCH_RUN_REAL(body) {						\
+	[ALLOC_RN] = body##_rn,						\
+	[ALLOC_MALLOC] = body##_malloc,					\
 	[ALLOC_FREELIST] = body##_freelist,				\
 }
 

@@ -211,6 +211,8 @@ void wait_for_others(struct worker *w);
 uint64_t *live_map(int fd);
 uint64_t live_sum(const uint64_t *live);
 void out_of_memory(size_t size) __attribute__((noreturn, cold));
+void wrong_result(const struct worker *w, const char *what)
+	__attribute__((noreturn, cold));
 uint64_t now_ns(void);
 void *map_populated(size_t bytes);
 

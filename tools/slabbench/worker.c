@@ -47,6 +47,14 @@ void out_of_memory(size_t size)
 	die("the allocator has no %zu bytes: %s", size, strerror(errno));
 }
 
+/* A workload read back something else than it had written. */
+void wrong_result(const struct worker *w, const char *what)
+{
+	die("%s over %s, thread %u: %s",
+	    workload_get(w->row->workload)->name,
+	    allocator_names[w->row->allocator], w->index, what);
+}
+
 uint64_t now_ns(void)
 {
 	struct timespec t;
