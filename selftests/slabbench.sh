@@ -84,6 +84,11 @@ done
 for a in rn glibc jemalloc tcmalloc mimalloc null; do
 	check "list has $a" out_has "^  $a "
 done
+for form in "rn-small *rn with RN_LADDER=" "glibc-thp *glibc with GLIBC_" \
+	"glibc-hugetlb *glibc with GLIBC_" "jemalloc-thp " \
+	"tcmalloc-hugetlb " "mimalloc-large " "all " "huge "; do
+	check "list has $form" out_has "^  $form"
+done
 check "version" gives 0 --version
 check "the version is a number" out_has '^slabbench [0-9][0-9]*\.[0-9]'
 check "help" gives 0 --help
@@ -93,6 +98,7 @@ check "help of run" gives 0 run --help
 
 keys="workload allocator threads run ops ns_per_op peak_rss_kb peak_hugetlb_kb"
 keys="$keys base_kb checksum cpus_allowed nodes_allowed malloc_from seed"
+keys="$keys cpu_model kernel thp hypervisor"
 
 has_keys()
 {
@@ -188,11 +194,42 @@ hugetlb_seen()
 	value peak_hugetlb_kb | awk '$1 < 65536 { bad = 1 }
 		END { exit bad || !NR }'
 }
+
+of_peer()	# name, key
+{
+	sed -n "/\"allocator\":\"$1\"/s/.*\"$2\":\"\{0,1\}\([^,\"}]*\).*/\1/p" \
+		"$tmp/json"
+}
+
+# is_times FACTOR MORE LESS: the one is at least so many times the other
+is_times()
+{
+	awk -v f="$1" -v more="$2" -v less="$3" \
+		'BEGIN { exit !(less > 0 && more >= f * less) }'
+}
+
+forms_on_hugetlb()
+{
+	check "compare glibc with its hugetlb form" gives 0 compare \
+		-p glibc,glibc-hugetlb -w seq --bytes 64M -r 1 \
+		--json "$tmp/json"
+	check "the form takes hugetlb pages" \
+		[ "$(of_peer glibc-hugetlb peak_hugetlb_kb)" -ge 65536 ]
+	check "glibc itself does not" \
+		[ "$(of_peer glibc peak_hugetlb_kb)" -eq 0 ]
+	check "compare rn with rn-small" gives 0 compare -p rn,rn-small \
+		-w seq --bytes 64M -r 1 --json "$tmp/json"
+	check "rn takes hugetlb pages" \
+		[ "$(of_peer rn peak_hugetlb_kb)" -ge 65536 ]
+	check "rn-small does not" \
+		[ "$(of_peer rn-small peak_hugetlb_kb)" -eq 0 ]
+}
 if [ -n "${SAN:-}" ]; then
 	echo "SKIP hugetlb memory: SAN=$SAN has a malloc of its own"
 elif free_pages 48; then
 	check "run seq on hugetlb pages" on_hugetlb
 	check "seq: hugetlb memory was seen" hugetlb_seen
+	forms_on_hugetlb
 else
 	echo "SKIP hugetlb memory: no 48 free hugetlb pages of 2 MiB"
 fi
@@ -226,6 +263,25 @@ on_one_cpu()
 
 check "run on one CPU" on_one_cpu
 check "the CPU is in the result" [ "$(value cpus_allowed)" = "$cpu" ]
+check "the kernel is in the result" [ "$(value kernel)" = "$(uname -r)" ]
+
+aslr="^# shaky: addresses differ .*setarch -R"
+check "run for its header" gives 0 run -w pair -s 16 -n 1000
+if [ "$(cat /proc/sys/kernel/randomize_va_space)" != 0 ] &&
+	setarch -R true 2>/dev/null; then
+	[ -n "${SAN:-}" ] || check "the header says ASLR" out_has "$aslr"
+	setarch -R "$bench" run -w pair -s 16 -n 1000 >"$tmp/out" 2>"$tmp/err"
+	check "a run without ASLR" out_has "^pair "
+	check "the header does not say ASLR" \
+		[ "$(grep -c "$aslr" "$tmp/out")" -eq 0 ]
+else
+	echo "SKIP ASLR in the header: it cannot be switched here"
+fi
+virtual="^# shaky: virtual machine"
+if grep -q '^flags.* hypervisor' /proc/cpuinfo; then
+	gives 0 run -w pair -s 16 -n 1000
+	check "the header says virtual machine" out_has "$virtual"
+fi
 
 # --- compare ---
 
@@ -247,12 +303,66 @@ check "compare: the limit is said" \
 	grep -q '^# --limit=1: [0-9]* runs instead of 1000$' "$tmp/out"
 check "bad limit" refuses 2 "--limit" compare --limit=0
 
+# --- peers with a setting, and groups of them ---
+
+has_peers()	# least
+{
+	[ "$(grep -c '^pair ' "$tmp/out")" -ge "$1" ]
+}
+
+quick="compare -w pair -s 16 -n 1000 -r 1"
+# shellcheck disable=SC2086 # $quick is several words
+settings()
+{
+	check "a form" gives 0 $quick -p rn,rn-small,glibc-thp \
+		--json "$tmp/json"
+	check "its setting is in the JSON" \
+		[ "$(of_peer rn-small env)" = RN_LADDER=small ]
+	check "that of another" [ "$(of_peer glibc-thp env)" = \
+		GLIBC_TUNABLES=glibc.malloc.hugetlb=1 ]
+	check "rn itself has none" [ -z "$(of_peer rn env)" ]
+	# The heap is a gigabyte at once: that was the user's wish.
+	GLIBC_TUNABLES=glibc.malloc.top_pad=1073741824
+	export GLIBC_TUNABLES
+	check "a form, and tunables of the user's" gives 0 $quick \
+		-p glibc-thp --json "$tmp/json"
+	unset GLIBC_TUNABLES
+	[ -n "${SAN:-}" ] || check "the user's still count" \
+		[ "$(of_peer glibc-thp peak_vsz_kb)" -ge 1048576 ]
+	check "without them" gives 0 $quick -p glibc-thp --json "$tmp/json"
+	[ -n "${SAN:-}" ] || check "which are not the form's" \
+		[ "$(of_peer glibc-thp peak_vsz_kb)" -lt 1048576 ]
+}
+
+# shellcheck disable=SC2086
+groups()
+{
+	check "compare -p all" gives 0 $quick -p all
+	check "all: what is always there" has_peers 7
+	check "all leaves out what is missing" \
+		[ "$(grep -c missing "$tmp/out")" -eq 0 ]
+	check "compare -p huge" gives 0 $quick -p huge --json "$tmp/json"
+	check "huge: those of glibc" out_has "glibc-hugetlb "
+	check "huge: with a setting each" [ "$(grep -c '"env":' "$tmp/json")" \
+		-eq "$(grep -vc '"null"' "$tmp/json")" ]
+	check "compare -p huge,rn" gives 0 $quick -p huge,rn
+	check "a group adds no peer again" gives 0 $quick -p glibc,rn,all
+	check "a peer again after a group" refuses 2 "named twice" \
+		$quick -p all,rn
+}
+
+settings
 # A sanitizer has replaced malloc itself, and lets nothing come before it.
 case ${SAN:-} in
 *address* | *thread*) preloads= ;;
 *) preloads=1 ;;
 esac
 
+if [ -n "$preloads" ]; then
+	groups
+else
+	echo "SKIP groups of peers: SAN=$SAN allows no preload"
+fi
 for p in jemalloc tcmalloc mimalloc; do
 	if [ -z "$preloads" ]; then
 		echo "SKIP compare with $p: SAN=$SAN allows no preload"
@@ -325,6 +435,35 @@ else
 	echo "SKIP peers that fail: SAN=$SAN allows no preload"
 fi
 missing_peers
+
+# --- allocators that are bad on purpose: their figures must say so ---
+
+bad()		# name
+{
+	${CC:-cc} -shared -fPIC -o "$tmp/$1.so" "${0%/*}/bad/$1.c"
+}
+
+bad_allocators()
+{
+	check "make a slow malloc" bad slow
+	check "compare with a slow malloc" gives 0 compare -w pair -s 64 \
+		-n 100000 -r 1 -p "glibc,slow=$tmp/slow.so" --json "$tmp/json"
+	check "it is slow" is_times 20 "$(of_peer slow ns_per_op)" \
+		"$(of_peer glibc ns_per_op)"
+
+	check "make a leaking malloc" bad leaky
+	check "compare with a leaking malloc" gives 0 compare -w batch -s 256 \
+		-n 2000000 -t 1 -r 1 -p "glibc,leaky=$tmp/leaky.so" \
+		--json "$tmp/json"
+	check "its memory grows" is_times 20 "$(of_peer leaky peak_rss_kb)" \
+		"$(of_peer glibc peak_rss_kb)"
+}
+
+if [ -n "$preloads" ]; then
+	bad_allocators
+else
+	echo "SKIP bad allocators: SAN=$SAN allows no preload"
+fi
 
 # --- floor ---
 
