@@ -9,7 +9,8 @@
 #include "options.h"
 
 enum {
-	OPT_COUNT = 0x100, OPT_DIST, OPT_LATENCY, OPT_OPS, OPT_ALLOC_ONLY, OPT_PATTERN, OPT_BYTES,
+	OPT_COUNT = 0x100, OPT_DIST, OPT_LATENCY, OPT_OPS, OPT_ALLOC_ONLY,
+	OPT_PATTERN, OPT_PRODUCERS, OPT_BYTES,
 	OPT_SEED, OPT_WARMUP, OPT_PIN, OPT_JSON,
 };
 
@@ -43,6 +44,10 @@ static const struct argp_option selection_options[] = {
 	  "Allocate in each iteration, free after the clock has stopped", 2 },
 	{ "pattern", OPT_PATTERN, "rand|seq", 0,
 	  "The order in which slots are visited", 2 },
+	{ NULL, 0, NULL, 0, "prodcons:", 3 },
+	{ "producers", OPT_PRODUCERS, "N", 0,
+	  "So many of the threads allocate, the others free (default: half)",
+	  3 },
 	{ NULL, 0, NULL, 0, "How:", 4 },
 	{ "seed", OPT_SEED, "N", 0, "Seed of the sequence of operations", 4 },
 	{ "warmup", OPT_WARMUP, "PERCENT", 0,
@@ -114,13 +119,16 @@ static void too_many(struct argp_state *state, const char *what,
 static void add_workload(struct argp_state *state, const char *word, void *arg)
 {
 	struct selection *sel = arg;
-	char names[128] = "";
+	char names[1024] = "";
 	int i = workload_find(word);
 
 	if (i < 0) {
 		for (i = 0; workload_get(i); i++) {
-			strcat(names, i ? ", " : "");
-			strcat(names, workload_get(i)->name);
+			const char *name = workload_get(i)->name;
+			size_t n = strlen(names);
+
+			snprintf(names + n, sizeof(names) - n, "%s%s",
+				 i ? ", " : "", name);
 		}
 		argp_error(state, "unknown workload '%s' (there are: %s)",
 			   word, names);
@@ -224,6 +232,7 @@ static void check(struct argp_state *state, const struct selection *sel)
 	needs(state, sel, sel->ops_given, "--ops", "rnbench");
 	needs(state, sel, sel->alloc_only, "--alloc-only", "rnbench");
 	needs(state, sel, sel->pattern_given, "--pattern", "rnbench");
+	needs(state, sel, sel->producers, "--producers", "prodcons");
 	some_use(state, sel, sel->count, "--count", has_count);
 	some_use(state, sel, sel->bytes, "--bytes", has_bytes);
 	some_use(state, sel, sel->nr_sizes, "--sizes", has_sizes);
@@ -278,6 +287,10 @@ static error_t parse_selection(int key, char *arg, struct argp_state *state)
 			PATTERN_SEQ : PATTERN_RAND;
 		sel->pattern_given = true;
 		return 0;
+	case OPT_PRODUCERS:
+		sel->producers = parse_number(state, "--producers", arg, 1,
+					      MAX_THREADS);
+		return 0;
 	case OPT_BYTES:
 		sel->bytes = parse_number(state, "--bytes", arg, 512,
 					  (uint64_t)1 << 44);
@@ -308,6 +321,17 @@ const struct argp selection_argp = {
 };
 
 /* --- rows --- */
+
+/* The rest of the threads are consumers: there must be some. */
+static unsigned int get_producers(const struct selection *sel,
+				  unsigned int threads)
+{
+	if (sel->producers < threads)
+		return sel->producers;
+	fprintf(stderr, "slabbench: --producers %u leaves no consumer among %u threads\n",
+		sel->producers, threads);
+	exit(EXIT_USAGE);
+}
 
 static void draw_from_list(struct row *row, const struct selection *sel,
 			   const struct workload *w)
@@ -366,6 +390,8 @@ static struct row make_row(const struct selection *sel, unsigned int workload,
 		row.ops = sel->alloc_only ? OPS_ALLOC_ONLY : sel->ops;
 		row.pattern = sel->pattern;
 	}
+	if (!strcmp(w->name, "prodcons"))
+		row.producers = get_producers(sel, threads);
 	set_draws(&row, sel, w);
 	row.iterations = sel->iterations;
 	if (!row.iterations)

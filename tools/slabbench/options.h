@@ -19,6 +19,7 @@ struct selection {
 	const char *dist;		/* a file of sizes */
 	enum op_mode ops;
 	enum pattern pattern;
+	unsigned int producers;		/* 0: not given */
 	uint64_t seed;
 	unsigned int warmup, runs;
 	const unsigned int *quick_threads;	/* instead of several; 0 ends */

@@ -81,6 +81,8 @@ struct row {
 	/* rnbench */
 	enum op_mode ops;
 	enum pattern pattern;
+	/* prodcons */
+	unsigned int producers;		/* 0: half of the threads */
 };
 static_assert(sizeof(struct row) <= 4096, "a pipe takes it whole");
 

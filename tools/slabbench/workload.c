@@ -20,6 +20,13 @@ static const struct workload *const workloads[] = {
 	&workload_batch,
 	&workload_rnbench,
 	&workload_seq,
+	&workload_falseshare_active,
+	&workload_falseshare_passive,
+	&workload_threadlocal,
+	&workload_prodcons,
+	&workload_sharedpool,
+	&workload_threadchurn,
+	&workload_idle,
 };
 
 const struct workload *workload_get(unsigned int index)

@@ -18,5 +18,12 @@ extern const struct workload workload_pair;
 extern const struct workload workload_batch;
 extern const struct workload workload_rnbench;
 extern const struct workload workload_seq;
+extern const struct workload workload_falseshare_active;
+extern const struct workload workload_falseshare_passive;
+extern const struct workload workload_threadlocal;
+extern const struct workload workload_prodcons;
+extern const struct workload workload_sharedpool;
+extern const struct workload workload_threadchurn;
+extern const struct workload workload_idle;
 
 #endif /* SLABBENCH_WORKLOADS_H */
