@@ -1,78 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# slabbench from outside: what it lists, runs, writes and refuses. Needs the
-# output folder in SLAB_OBJ (default: here) and a C compiler for the allocators
-# that must fail.
+# slabbench from outside: what it lists, runs, writes and refuses. Needs a C
+# compiler for the allocators that must fail.
 set -u
 
-bench=${SLABBENCH:-${SLAB_OBJ:-.}/tools/slabbench/slabbench}
-tmp=$(mktemp -d) || exit 1
-trap clean_up EXIT
+# shellcheck source=selftests/slabbench-helpers
+. "${0%/*}/slabbench-helpers"
 pool=/proc/sys/vm/nr_hugepages
 pool_was=
-passed=0
-failed=0
-
-if [ ! -x "$bench" ]; then
-	echo "$bench is not there: build it first"
-	exit 1
-fi
-# It starts itself anew for each run, which only the system can do.
-if [ -n "${EMULATOR:-}" ] && ! "$bench" --version >/dev/null 2>&1; then
-	echo "the system does not start programs of this machine type"
-	exit 77
-fi
 
 clean_up()
 {
 	rm -rf "$tmp"
 	[ -z "$pool_was" ] || echo "$pool_was" >"$pool"
-}
-
-# check NAME COMMAND...: counts whether the command succeeds
-check()
-{
-	name=$1
-	shift
-	if "$@"; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		echo "FAIL: $name"
-		sed 's/^/    /' "$tmp/out" "$tmp/err" 2>/dev/null
-	fi
-}
-
-# gives CODE ARGUMENT...: slabbench ends with that exit code
-gives()
-{
-	want=$1
-	shift
-	"$bench" "$@" >"$tmp/out" 2>"$tmp/err"
-	got=$?
-	[ "$got" = "$want" ] && return
-	echo "slabbench $*: exit code $got, not $want"
-	return 1
-}
-
-# refuses CODE TEXT ARGUMENT...: and says so on stderr
-refuses()
-{
-	code=$1
-	text=$2
-	shift 2
-	gives "$code" "$@" && grep -qF -- "$text" "$tmp/err"
-}
-
-out_has()
-{
-	grep -q -- "$1" "$tmp/out"
-}
-
-lines()
-{
-	[ "$(wc -l <"$1")" -eq "$2" ]
 }
 
 # --- list ---
@@ -95,39 +36,6 @@ check "help" gives 0 --help
 check "help of run" gives 0 run --help
 
 # --- run: each workload over each allocator, JSON lines, equal sequences ---
-
-keys="workload allocator threads run ops ns_per_op peak_rss_kb peak_hugetlb_kb"
-keys="$keys base_kb checksum cpus_allowed nodes_allowed malloc_from seed"
-keys="$keys cpu_model kernel thp hypervisor"
-
-has_keys()
-{
-	for key in $keys "$@"; do
-		while read -r line; do
-			case $line in
-			'{'*"\"$key\":"*'}') ;;
-			*) echo "no $key in $line"; return 1 ;;
-			esac
-		done <"$tmp/json"
-	done
-}
-
-value()		# key
-{
-	sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" "$tmp/json"
-}
-
-# The same in every line.
-is_same()	# key
-{
-	[ "$(value "$1" | sort -u | wc -l)" -eq 1 ] &&
-		[ -n "$(value "$1" | head -n 1)" ]
-}
-
-is_positive()	# key
-{
-	value "$1" | awk '$1 <= 0 { bad = 1 } END { exit bad || !NR }'
-}
 
 run_all()	# what, number of lines, more arguments
 {
@@ -352,12 +260,6 @@ groups()
 }
 
 settings
-# A sanitizer has replaced malloc itself, and lets nothing come before it.
-case ${SAN:-} in
-*address* | *thread*) preloads= ;;
-*) preloads=1 ;;
-esac
-
 if [ -n "$preloads" ]; then
 	groups
 else
@@ -380,12 +282,6 @@ for p in jemalloc tcmalloc mimalloc; do
 done
 
 # --- peers that fail ---
-
-library()	# name, source
-{
-	printf '%s\n' "$2" >"$tmp/$1.c"
-	${CC:-cc} -shared -fPIC -o "$tmp/$1.so" "$tmp/$1.c"
-}
 
 one="compare -w pair -s 16 -n 1000 -r 1"
 # shellcheck disable=SC2086 # $one is several words
@@ -438,11 +334,6 @@ missing_peers
 
 # --- allocators that are bad on purpose: their figures must say so ---
 
-bad()		# name
-{
-	${CC:-cc} -shared -fPIC -o "$tmp/$1.so" "${0%/*}/bad/$1.c"
-}
-
 bad_allocators()
 {
 	check "make a slow malloc" bad slow
@@ -457,6 +348,13 @@ bad_allocators()
 		--json "$tmp/json"
 	check "its memory grows" is_times 20 "$(of_peer leaky peak_rss_kb)" \
 		"$(of_peer glibc peak_rss_kb)"
+
+	check "make a malloc with holes" bad holes
+	check "compare with a malloc with holes" gives 0 compare -w seq \
+		--bytes 32M -t 1 -r 1 -p "glibc,holes=$tmp/holes.so" \
+		--json "$tmp/json"
+	check "it holds more than is live" is_times 1.5 \
+		"$(of_peer holes frag_ratio)" "$(of_peer glibc frag_ratio)"
 }
 
 if [ -n "$preloads" ]; then

@@ -1,11 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What compare has measured: a cell for each row and allocator.
+ * Rows over allocators: what is asked for, and what was measured, a cell for
+ * each row and allocator.
  */
 #ifndef SLABBENCH_COMPARE_H
 #define SLABBENCH_COMPARE_H
 
-#include "slabbench.h"
+#include "options.h"
+
+struct comparison {
+	struct selection sel;
+	struct peer peers[MAX_LIST];
+	unsigned int nr_peers;
+	unsigned int limit;		/* seconds, or 0 */
+	bool quick;
+};
 
 /**
  * struct cell - the runs of one row over one allocator
@@ -32,6 +41,13 @@ struct table {
 	double *figures;		/* what the cells point into */
 };
 
+/* comparison.c: a child parser; its input is a struct comparison. */
+extern const struct argp comparison_argp;
+
+int compare_rows(struct comparison *args,
+		 void (*print)(const struct table *t, FILE *out));
+
+/* table.c */
 void table_alloc(struct table *t, unsigned int runs);
 void table_free(struct table *t);
 struct cell *table_cell(const struct table *t, size_t row, unsigned int peer);

@@ -16,6 +16,7 @@ static const struct command {
 	{ "list", "what there is to run", cmd_list },
 	{ "run", "run workloads over one allocator", cmd_run },
 	{ "compare", "compare allocators, runs interleaved", cmd_compare },
+	{ "scale", "throughput by number of threads", cmd_scale },
 	{ "floor", "the least that an alloc+free pair can cost here", cmd_floor },
 };
 

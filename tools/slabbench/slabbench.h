@@ -300,3 +300,4 @@ int cmd_compare(int argc, char **argv);
 int cmd_floor(int argc, char **argv);
 
 #endif /* SLABBENCH_H */
+int cmd_scale(int argc, char **argv);
