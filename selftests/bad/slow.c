@@ -3,7 +3,6 @@
  * An allocator that is slow: the C library's, and each call burns time first.
  * slabbench must say so.
  */
-#define _GNU_SOURCE
 #include <stddef.h>
 
 #define ITERATIONS	2000
