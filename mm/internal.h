@@ -268,6 +268,14 @@ void hugetlb_fork_prepare(void);
 void hugetlb_fork_parent(void);
 void hugetlb_fork_child(void);
 
+/* --- slab_common.c --- */
+
+/*
+ * After the @round-th try of a request failed, from 0: is there to be another
+ * one? Outside of the gate.
+ */
+bool reclaim(rn_gfp_t flags, unsigned int round);
+
 /* --- fork.c: the gate that every slow path is inside --- */
 
 int fork_init(void);

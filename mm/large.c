@@ -52,10 +52,8 @@ static void *pages_to_user(size_t pages, rn_gfp_t flags, int node)
 	}
 	for (unsigned int round = 0; ; round++) {
 		p = run_alloc(pages, flags, node);
-		if (p || !(flags & RN_NOFAIL))
+		if (p || !reclaim(flags, round))
 			return p;
-		rn_shrink_all();
-		nofail_pause(round);
 	}
 }
 

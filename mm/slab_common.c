@@ -408,6 +408,20 @@ RN_API size_t rn_shrink_all(void)
 	return bytes;
 }
 
+/*
+ * What sheaves and idle slabs hold may do, once. RN_NOFAIL goes on for ever,
+ * in longer and longer steps.
+ */
+bool reclaim(rn_gfp_t flags, unsigned int round)
+{
+	if (!(flags & RN_NOFAIL) && (round || flags & RN_NOWAIT))
+		return false;
+	if (round)
+		nofail_pause(round - 1);
+	rn_shrink_all();
+	return true;
+}
+
 /**
  * rn_cache_size() - usable bytes of an object of a cache
  * @cache: from rn_cache_create()

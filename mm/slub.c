@@ -234,15 +234,13 @@ noinline void *slab_alloc_slow(struct rn_cache *c, rn_gfp_t flags, int node)
 	void *object = NULL;
 	unsigned int ticket;
 
-	for (unsigned int round = 0; !object; round++) {
+	for (unsigned int round = 0; ; round++) {
 		ticket = gate_enter();
 		object = alloc_any(c, flags, node == RN_NO_NODE ?
 				   numa_local_node() : node);
 		gate_exit(ticket);
-		if (likely(object) || !(flags & RN_NOFAIL))
+		if (likely(object) || !reclaim(flags, round))
 			break;
-		rn_shrink_all();
-		nofail_pause(round);
 	}
 	if (!object)
 		errno = ENOMEM;

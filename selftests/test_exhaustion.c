@@ -13,7 +13,6 @@
 #include <rn/vmstat.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 /* A chain of objects, each with contents behind the link. */
@@ -76,19 +75,6 @@ static unsigned long thin_out(struct link **chain, unsigned int every)
 	return freed;
 }
 
-/* Until not even what other CPUs' sheaves hold is left; how many it got. */
-static unsigned long fill_up(struct link **chain, size_t size)
-{
-	unsigned long n = 0, more;
-
-	do {
-		rn_shrink_all();
-		more = fill(chain, size, 0);
-		n += more;
-	} while (more);
-	return n;
-}
-
 static void everything_still_works(void)
 {
 	static const size_t some[] = { 16, 100, 1000, 10000, 100000, 2 << 20 };
@@ -115,13 +101,13 @@ static void exhaust(void)
 	for (int round = 0; round < 2; round++) {
 		for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
 			struct link *chain = NULL;
-			unsigned long n = fill_up(&chain, sizes[i]), freed;
+			unsigned long n = fill(&chain, sizes[i], 0), freed;
 
 			ck_assert_uint_gt(n, 0);
 			ck_assert_ptr_null(rn_alloc(64 << 20, 0));
 			ck_assert_int_eq(errno, ENOMEM);
 			freed = thin_out(&chain, 2);
-			ck_assert_uint_ge(fill_up(&chain, sizes[i]), freed);
+			ck_assert_uint_ge(fill(&chain, sizes[i], 0), freed);
 			thin_out(&chain, 1);
 			ck_assert_ptr_null(chain);
 			rn_shrink_all();
@@ -169,33 +155,81 @@ START_TEST(no_shrink_needed)
 	fill(&small, 200, 0);
 	thin_out(&small, 1);
 	n = fill(&large, 100000, 0);
-	/* At least half of it, in spite of what a cache keeps. */
-	ck_assert_uint_gt(n, (64 << 20) / 2 / 102400);
+	/* All of it: 25 pages take a free range of 32. */
+	ck_assert_uint_eq(n, (64 << 20) / (32 << 12));
 	thin_out(&large, 1);
+}
+END_TEST
+
+/* To one CPU: the first of those allowed, or the last. */
+static void pin(bool last)
+{
+	cpu_set_t set, one;
+	int cpu = last ? CPU_SETSIZE - 1 : 0;
+
+	ck_assert_int_eq(sched_getaffinity(0, sizeof(set), &set), 0);
+	while (!CPU_ISSET(cpu, &set))
+		cpu += last ? -1 : 1;
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(one), &one), 0);
+}
+
+static struct link *shared_chain;
+static unsigned long nr_freed;
+
+static void *free_half(void *arg)
+{
+	pin(true);
+	nr_freed = thin_out(&shared_chain, 2);
+	return arg;
+}
+
+/*
+ * NULL means that there is none: what sheaves hold, this CPU's and others', is
+ * given out first.
+ */
+START_TEST(sheaves_are_no_hiding_place)
+{
+	static const size_t sizes[] = { 16, 240, 5000 };
+	pthread_t t;
+
+	setenv("RN_RESERVATION", "64M", 1);
+	fill(&shared_chain, sizes[_i], 0);
+	rn_shrink_all();
+	ck_assert_uint_eq(fill(&shared_chain, sizes[_i], 0), 0);
+	/* The other thread begins with all CPUs allowed. */
+	ck_assert_int_eq(pthread_create(&t, NULL, free_half, NULL), 0);
+	pthread_join(t, NULL);
+	pin(false);
+	ck_assert_uint_eq(fill(&shared_chain, sizes[_i], 0), nr_freed);
+	thin_out(&shared_chain, 1);
 }
 END_TEST
 
 /* --- the system says no --- */
 
-static bool limit_address_space(size_t more)
+/* Sets a limit so far above what is there now; NULL, or why there is none. */
+static const char *cannot_limit(size_t more)
 {
 	long kb = status_value("VmSize");
-	struct rlimit rl;
 
+	if (SANITIZED)
+		return "a sanitizer's own mappings would be what the limit "
+		       "stops";
 	ck_assert_int_gt(kb, 0);
-	rl.rlim_cur = rl.rlim_max = ((size_t)kb << 10) + more;
-	return !setrlimit(RLIMIT_AS, &rl);
+	return limit_address_space(((size_t)kb << 10) + more) ? NULL :
+		"RLIMIT_AS has no effect";
 }
 
 START_TEST(address_space_limit)
 {
-	if (SANITIZED) {
-		skip_part("address_space_limit", "a sanitizer's own mappings "
-			  "would be what the limit stops");
-		return;
-	}
-	ck_assert(limit_address_space(160 << 20));
-	exhaust();
+	const char *why = cannot_limit(160 << 20);
+
+	if (why)
+		skip_part("address_space_limit", why);
+	else
+		exhaust();
 }
 END_TEST
 
@@ -203,14 +237,13 @@ END_TEST
 START_TEST(no_address_space_at_all)
 {
 	struct rn_cache_args args = { .sz = sizeof(args), .size = 64 };
+	const char *why = cannot_limit(1 << 20);
 	char *said;
 
-	if (SANITIZED) {
-		skip_part("no_address_space_at_all", "a sanitizer's own "
-			  "mappings would be what the limit stops");
+	if (why) {
+		skip_part("no_address_space_at_all", why);
 		return;
 	}
-	ck_assert(limit_address_space(1 << 20));
 	stderr_catch();
 	for (int i = 0; i < 2; i++) {
 		errno = 0;
@@ -257,7 +290,7 @@ START_TEST(nofail_waits)
 	pthread_t t;
 
 	setenv("RN_RESERVATION", "64M", 1);
-	fill_up(&chain, size);
+	fill(&chain, size, 0);
 	ck_assert_int_eq(pthread_create(&t, NULL, wait_for_memory,
 					(void *)size), 0);
 	usleep(300000);
@@ -278,7 +311,7 @@ START_TEST(nowait_at_the_wall)
 	struct link *chain = NULL;
 
 	setenv("RN_RESERVATION", "64M", 1);
-	fill_up(&chain, 1000);
+	fill(&chain, 1000, 0);
 	ck_assert_ptr_null(take(1000, RN_NOWAIT));
 	ck_assert_int_eq(errno, ENOMEM);
 	thin_out(&chain, 1);
@@ -296,6 +329,7 @@ int main(void)
 	tcase_add_test(ours, tiny_reservation);
 	tcase_add_test(ours, other_sizes_find_it);
 	tcase_add_test(ours, no_shrink_needed);
+	tcase_add_loop_test(ours, sheaves_are_no_hiding_place, 0, 3);
 	tcase_add_test(system, address_space_limit);
 	tcase_add_test(system, no_address_space_at_all);
 	tcase_add_loop_test(nofail, nofail_waits, 0, 2);
