@@ -170,11 +170,25 @@ static void find_hypervisor(char *buf, size_t len)
 	snprintf(buf, len, have_cpu_flag("hypervisor") ? "unnamed" : "none");
 }
 
+/* arm64 has numbers instead of a name. */
+static void find_cpu_model(char *buf, size_t len)
+{
+	char maker[16], part[16];
+
+	first_line("/proc/cpuinfo", "model name", buf, len);
+	if (strcmp(buf, "unknown"))
+		return;
+	first_line("/proc/cpuinfo", "CPU implementer", maker, sizeof(maker));
+	first_line("/proc/cpuinfo", "CPU part", part, sizeof(part));
+	if (strcmp(part, "unknown"))
+		snprintf(buf, len, "CPU implementer %s part %s", maker, part);
+}
+
 void machine_read(struct machine *m)
 {
 	struct utsname u;
 
-	first_line("/proc/cpuinfo", "model name", m->cpu, sizeof(m->cpu));
+	find_cpu_model(m->cpu, sizeof(m->cpu));
 	first_line(THP_DIR "enabled", "", m->thp, sizeof(m->thp));
 	chosen(m->thp);
 	find_hypervisor(m->hypervisor, sizeof(m->hypervisor));
