@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* --- contents --- */
@@ -237,6 +238,24 @@ bool forced_fallback(void)
 	const char *mode = getenv("RN_PERCPU");
 
 	return mode && !strcmp(mode, "fallback");
+}
+
+const char *emulator(void)
+{
+	const char *command = getenv("EMULATOR");
+
+	return command && *command ? command : NULL;
+}
+
+bool limit_address_space(size_t bytes)
+{
+	struct rlimit rl;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_AS, &rl), 0);
+	rl.rlim_cur = bytes;
+	ck_assert_int_eq(setrlimit(RLIMIT_AS, &rl), 0);
+	ck_assert_int_eq(getrlimit(RLIMIT_AS, &rl), 0);
+	return rl.rlim_cur == bytes;
 }
 
 void skip_part(const char *test, const char *reason)

@@ -34,8 +34,8 @@
 #define SANITIZED 0
 #endif
 
-/* Everything is many times slower under a sanitizer: do less of it. */
-#define LESS	(SANITIZED ? 8 : 1)
+/* Everything is many times slower under these: do less of it. */
+#define LESS	(SANITIZED || emulator() ? 8 : 1)
 
 /* A number that the compiler does not know, for requests it would refuse. */
 static inline size_t opaque(size_t n)
@@ -97,6 +97,10 @@ char *stderr_caught(void);	/* to be freed by free() */
 
 /* Is RN_PERCPU=fallback forced on all of this program? */
 bool forced_fallback(void);
+/* What scripts/check put before this program, to run it; often NULL. */
+const char *emulator(void);
+/* Sets RLIMIT_AS; false where that has no effect, as under qemu-user. */
+bool limit_address_space(size_t bytes);
 /* A part that cannot be tested here; scripts/check counts these lines. */
 void skip_part(const char *test, const char *reason);
 /* Runs the suite; what main() returns. */

@@ -264,12 +264,12 @@ static int by_address(const void *a, const void *b)
 
 START_TEST(no_overlap)
 {
-	enum { MANY = 20000 / LESS };
+	unsigned int many = 20000 / LESS;
 	static const size_t some[] = { 8, 24, 100, 240, 1000, 3000, 9000 };
 
 	for (size_t i = 0; i < ARRAY_LEN(some); i++) {
 		size_t usable = rn_size_roundup(some[i]);
-		unsigned int n = some[i] > 1000 ? MANY / 16 : MANY;
+		unsigned int n = some[i] > 1000 ? many / 16 : many;
 		uintptr_t *p = calloc(n, sizeof(*p));
 
 		for (unsigned int k = 0; k < n; k++)
