@@ -8,10 +8,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/mman.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define HUGE_POOL "/sys/kernel/mm/hugepages/hugepages-2048kB/"
@@ -84,6 +86,17 @@ static inline void huge_end(void)
 	huge_lock = -1;
 }
 
+/* qemu-user gives a mapping whatever address it likes, aligned or not. */
+static inline bool huge_can_map(void)
+{
+	size_t bytes = 2 << 20;
+	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
+		       MAP_HUGE_2MB, -1, 0);
+
+	return p != MAP_FAILED && !munmap(p, bytes);
+}
+
 /* NULL, or why there can be none: then the test is to be skipped. */
 static inline const char *huge_begin(void)
 {
@@ -100,6 +113,10 @@ static inline const char *huge_begin(void)
 	if (huge_set_free(16)) {
 		huge_end();
 		return "the system has no 16 free hugetlb pages";
+	}
+	if (!huge_can_map()) {
+		huge_end();
+		return "the system does not map its hugetlb pages";
 	}
 	return NULL;
 }
