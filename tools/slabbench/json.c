@@ -113,7 +113,8 @@ static void set_phases(json_t *obj, const struct workload *w,
 	}
 }
 
-static void set_memory(json_t *obj, const struct result *res)
+static void set_memory(json_t *obj, const struct workload *w,
+		       const struct result *res)
 {
 	set_int(obj, "base_kb", res->base_kb);
 	set_int(obj, "peak_rss_kb", res->peak_rss_kb);
@@ -122,10 +123,11 @@ static void set_memory(json_t *obj, const struct result *res)
 	set_int(obj, "final_rss_kb", res->final_rss_kb);
 	set_int(obj, "final_hugetlb_kb", res->final_hugetlb_kb);
 	set_int(obj, "rollup_rss_kb", res->rollup_rss_kb);
+	if (workload_phases(w) > 1)
+		set_int(obj, "held_kb", res->held_kb);
 	if (!res->live_bytes)
 		return;
 	set_int(obj, "live_bytes", res->live_bytes);
-	set_int(obj, "held_kb", res->held_kb);
 	set(obj, "frag_ratio", json_real(result_frag(res)));
 	if (res->usable_bytes)
 		set(obj, "internal_frag_ratio",
@@ -179,7 +181,7 @@ static void set_figures(json_t *obj, const struct row *row,
 	set(obj, "ns_per_op", json_real(res->wall_ns / ops));
 	set(obj, "ms", json_real(res->wall_ns / 1e6));
 	set_phases(obj, workload_get(row->workload), res, ops);
-	set_memory(obj, res);
+	set_memory(obj, workload_get(row->workload), res);
 	set_counters(obj, &res->counters);
 	if (row->latency)
 		set_latency(obj, res);

@@ -7,23 +7,23 @@
 
 static void list_workload(const struct workload *w)
 {
-	printf("  %-10s %s\n", w->name, w->help);
+	printf("  %-18s %s\n", w->name, w->help);
 	if (w->nr_sizes) {
-		printf("  %-10s sizes", "");
+		printf("  %-18s sizes", "");
 		for (unsigned int i = 0; i < w->nr_sizes; i++)
 			printf(" %zu", w->sizes[i]);
 		putchar('\n');
 	}
 	if (w->mix) {
-		printf("  %-10s sizes drawn from", "");
+		printf("  %-18s sizes drawn from", "");
 		for (const uint32_t *m = w->mix; *m; m++)
 			printf(" %u", *m);
 		putchar('\n');
 	}
 	if (w->most)
-		printf("  %-10s sizes drawn from %zu to %zu%s\n", "", w->least,
+		printf("  %-18s sizes drawn from %zu to %zu%s\n", "", w->least,
 		       w->most, w->median ? ", log-normal" : "");
-	printf("  %-10s threads", "");
+	printf("  %-18s threads", "");
 	for (const unsigned int *t = w->threads; *t; t++)
 		printf(" %u", *t);
 	if (w->count)

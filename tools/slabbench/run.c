@@ -71,7 +71,7 @@ static void print_head(FILE *out)
 {
 	where_start();
 	print_where(out);
-	fprintf(out, "%-9s %6s %7s %-9s %3s %12s %9s %9s %9s %9s\n",
+	fprintf(out, "%-18s %6s %7s %-9s %3s %12s %9s %9s %9s %9s\n",
 		"workload", "size", "threads", "allocator", "run", "ops",
 		"ns/op", "ms", "RSS kB", "huge kB");
 }
@@ -105,7 +105,7 @@ static void print_result(FILE *out, const struct row *row, unsigned int run,
 
 	if (row->size)
 		snprintf(size, sizeof(size), "%zu", row->size);
-	fprintf(out, "%-9s %6s %7u %-9s %3u %12llu %9.2f %9.1f %9llu %9llu",
+	fprintf(out, "%-18s %6s %7u %-9s %3u %12llu %9.2f %9.1f %9llu %9llu",
 		wl->name, size, row->threads,
 		allocator_names[row->allocator], run,
 		(unsigned long long)res->ops, res->wall_ns / ops,
@@ -116,6 +116,10 @@ static void print_result(FILE *out, const struct row *row, unsigned int run,
 			res->phase_ns[p] / ops);
 	if (res->live_bytes)
 		fprintf(out, "  held/live %.3f", result_frag(res));
+	else if (workload_phases(wl) > 1)
+		fprintf(out, "  held %llu kB, %.1f a thread",
+			(unsigned long long)res->held_kb,
+			(double)res->held_kb / row->threads);
 	fputc('\n', out);
 	if (row->latency)
 		print_latency(out, res);

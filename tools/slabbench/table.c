@@ -133,7 +133,7 @@ static void print_label(const struct row *row, const char *peer, FILE *out)
 
 	if (row->size)
 		snprintf(size, sizeof(size), "%zu", row->size);
-	fprintf(out, "%-9s %6s %7u  %-16s", workload_get(row->workload)->name,
+	fprintf(out, "%-18s %6s %7u  %-16s", workload_get(row->workload)->name,
 		size, row->threads, peer);
 }
 
@@ -196,7 +196,7 @@ void table_print(const struct table *t, FILE *out)
 {
 	fprintf(out, "# ns/op: median; spread: least to most; net: without what null costs;\n");
 	fprintf(out, "# x best: to the best peer (*) of the row; peak: RSS + HugetlbPages, harness included\n");
-	fprintf(out, "%-9s %6s %7s  %-16s %9s %7s %9s %6s  %10s\n", "workload",
+	fprintf(out, "%-18s %6s %7s  %-16s %9s %7s %9s %6s  %10s\n", "workload",
 		"size", "threads", "allocator", "ns/op", "spread", "net",
 		"x best", "peak MiB");
 	for (size_t r = 0; r < t->nr_rows; r++)
