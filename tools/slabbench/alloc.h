@@ -141,7 +141,7 @@ __bench_inline void fold(uint64_t *sum, uint64_t value)
  * The same with a clock around each call, for --latency: what the operation
  * took goes into the histogram of the thread.
  */
-#define BENCH_TIMED(name)						\
+#define BENCH_TIMED_PAIR(name)						\
 	__bench_inline void *name##_get_timed(size_t size)		\
 	{								\
 		uint64_t start = now_ns();				\
@@ -156,7 +156,9 @@ __bench_inline void fold(uint64_t *sum, uint64_t value)
 									\
 		name##_put(p);						\
 		latency_add(LATENCY_FREE, now_ns() - start);		\
-	}								\
+	}
+#define BENCH_TIMED(name)						\
+	BENCH_TIMED_PAIR(name)						\
 	__bench_inline void *name##_resize_timed(void *p, size_t old,	\
 						 size_t size)		\
 	{								\

@@ -68,6 +68,7 @@ static error_t parse_comparison(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &args->sel;
+		state->child_inputs[1] = &args->results;
 		return 0;
 	case 'p':
 		return split_list(state, arg, "-p", add_peer, args);
@@ -101,6 +102,7 @@ static const struct argp_option comparison_options[] = {
 
 static const struct argp_child comparison_children[] = {
 	{ &selection_argp, 0, NULL, 1 },
+	{ &results_argp, 0, NULL, 5 },
 	{ 0 }
 };
 
@@ -137,6 +139,24 @@ static bool one_missing(const struct comparison *args)
 	return false;
 }
 
+/* A peer asked for that can run none of the rows is as good as missing. */
+static void say_left_out(struct table *t, struct comparison *args)
+{
+	for (unsigned int p = 0; p < args->nr_peers; p++) {
+		struct peer *peer = &args->peers[p];
+		bool takes = false;
+
+		for (size_t r = 0; r < t->nr_rows; r++)
+			takes |= workload_takes(t->rows[r].workload,
+						peer->allocator);
+		if (takes || !peer->given)
+			continue;
+		peer->missing = true;
+		fprintf(stderr, "slabbench: %s cannot take part in any of these workloads\n",
+			peer->name);
+	}
+}
+
 static void say_failed(const struct row *row, const struct peer *peer,
 		       unsigned int run)
 {
@@ -150,13 +170,13 @@ static void say_failed(const struct row *row, const struct peer *peer,
 }
 
 static void run_cell(struct cell *cell, struct row row, const struct peer *peer,
-		     unsigned int run, struct json_out *json)
+		     unsigned int run, struct results *results)
 {
 	struct result res = { .ops = 0 };
 
 	row.allocator = peer->allocator;
 	if (cell->failed || peer->missing ||
-	    !workload_get(row.workload)->run[row.allocator])
+	    !workload_takes(row.workload, row.allocator))
 		return;
 	progress_step("run %u: %s, %u threads, %s", run,
 		      workload_get(row.workload)->name, row.threads,
@@ -168,24 +188,24 @@ static void run_cell(struct cell *cell, struct row row, const struct peer *peer,
 		return;
 	}
 	cell_add(cell, &res);
-	if (json_row(json, &row, peer, run, &res))
+	if (results_row(results, &row, peer, run, &res))
 		exit(EXIT_FAILED);
 }
 
-static void run_once(struct table *t, unsigned int run, struct json_out *json)
+static void run_once(struct table *t, unsigned int run, struct results *results)
 {
 	for (size_t r = 0; r < t->nr_rows; r++)
 		for (unsigned int i = 0; i < t->nr_peers; i++) {
 			unsigned int p = (i + run) % t->nr_peers;
 
 			run_cell(table_cell(t, r, p), t->rows[r], &t->peers[p],
-				 run, json);
+				 run, results);
 		}
 }
 
 /* How many runs there were. */
 static unsigned int run_all(struct table *t, const struct comparison *args,
-			    struct json_out *json)
+			    struct results *results)
 {
 	uint64_t limit = args->limit * 1000000000ULL, start = now_ns();
 	unsigned int run = 0;
@@ -196,7 +216,7 @@ static unsigned int run_all(struct table *t, const struct comparison *args,
 
 		if (run && limit && used + used / run > limit)
 			break;
-		run_once(t, ++run, json);
+		run_once(t, ++run, results);
 	}
 	progress_end();
 	return run;
@@ -230,30 +250,26 @@ int compare_rows(struct comparison *args,
 		 void (*print)(const struct table *t, FILE *out))
 {
 	struct table table = { .peers = args->peers };
-	struct json_out json;
-	FILE *out = stdout;
+	struct results *results = &args->results;
 	unsigned int runs;
-	int ret;
+	int ret = results_open(results, args->sel.json);
 
+	if (ret)
+		return ret;
 	if (!args->nr_peers)
 		default_peers(args);
 	add_null(args);
-	if (json_open(&json, args->sel.json))
-		return EXIT_FAILED;
-	if (json.f == stdout)
-		out = stderr;
 	table.nr_peers = args->nr_peers;
 	table.rows = selection_rows(&args->sel, &table.nr_rows);
+	say_left_out(&table, args);
 	table_alloc(&table, args->sel.runs);
 	if (getenv("LD_PRELOAD") && *getenv("LD_PRELOAD"))
 		fprintf(stderr, "slabbench: LD_PRELOAD is set; each peer is preloaded in its stead\n");
 	where_start();
-	runs = run_all(&table, args, &json);
-	print_head(args, runs, out);
-	print(&table, out);
+	runs = run_all(&table, args, results);
+	print_head(args, runs, results->out);
+	print(&table, results->out);
 	ret = exit_code(&table, args);
 	table_free(&table);
-	if (json_close(&json))
-		ret = EXIT_FAILED;
-	return ret;
+	return results_end(results, ret);
 }

@@ -59,7 +59,7 @@ static const struct form forms[] = {
 static const char *const names[] = {
 	"rn", "glibc", "jemalloc", "tcmalloc", "mimalloc", "rn-small",
 	"glibc-thp", "glibc-hugetlb", "jemalloc-thp", "tcmalloc-hugetlb",
-	"mimalloc-large", "null", "freelist",
+	"mimalloc-large", "null", "freelist", "rn-cache", "rn-bulk",
 };
 
 static const char *const direct[NR_ALLOCATORS] = {
@@ -67,6 +67,8 @@ static const char *const direct[NR_ALLOCATORS] = {
 	[ALLOC_MALLOC] = "the C library's malloc",
 	[ALLOC_NULL] = "does nothing: the cost of the harness",
 	[ALLOC_FREELIST] = "one mutex over free lists, built in: the baseline",
+	[ALLOC_RN_CACHE] = "libslab's cache of a type, for the workload cache",
+	[ALLOC_RN_BULK] = "the same, many objects in a call",
 };
 
 static const char *const folders[] = {

@@ -6,9 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include "options.h"
+#include "results.h"
 
 struct run_args {
 	struct selection sel;
+	struct results results;
 	unsigned int nr_allocators;
 	enum allocator allocators[MAX_LIST];
 };
@@ -25,7 +27,7 @@ static void add_allocator(struct argp_state *state, const char *word, void *arg)
 		args->allocators[args->nr_allocators++] = i;
 		return;
 	}
-	argp_error(state, "unknown allocator '%s' (there are: rn, malloc, null, freelist; compare has others)",
+	argp_error(state, "unknown allocator '%s' (there are: rn, malloc, null, freelist, rn-cache, rn-bulk; compare has others)",
 		   word);
 }
 
@@ -36,6 +38,7 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		state->child_inputs[0] = &args->sel;
+		state->child_inputs[1] = &args->results;
 		return 0;
 	case 'a':
 		return split_list(state, arg, "-a", add_allocator, args);
@@ -51,12 +54,14 @@ static const struct argp_option run_options[] = {
 	{ "allocator", 'a', "LIST", 0,
 	  "rn (default): libslab's own API; malloc: whatever malloc the "
 	  "process has; null: does nothing; freelist: one mutex over free "
-	  "lists", 0 },
+	  "lists; in cache alone rn-cache: the type has a cache of its own, "
+	  "and rn-bulk: many from it at a time", 0 },
 	{ 0 }
 };
 
 static const struct argp_child run_children[] = {
 	{ &selection_argp, 0, NULL, 1 },
+	{ &results_argp, 0, NULL, 5 },
 	{ 0 }
 };
 
@@ -125,7 +130,7 @@ static void print_result(FILE *out, const struct row *row, unsigned int run,
 		print_latency(out, res);
 }
 
-static int run_once(struct json_out *json, FILE *out, const struct row *row,
+static int run_once(struct results *results, const struct row *row,
 		    unsigned int run)
 {
 	const char *preload = getenv("LD_PRELOAD");
@@ -142,19 +147,49 @@ static int run_once(struct json_out *json, FILE *out, const struct row *row,
 	if (spawn_row(row, NULL, NULL, &res))
 		return -1;
 	progress_clear();
-	print_result(out, row, run, &res);
-	fflush(out);
-	return json_row(json, row, &as_it_is, run, &res);
+	print_result(results->out, row, run, &res);
+	fflush(results->out);
+	return results_row(results, row, &as_it_is, run, &res);
 }
 
-static int run_all(const struct run_args *args, struct json_out *json,
-		   FILE *out, struct row *rows, size_t n)
+/* Says once for each workload which allocators cannot run it. */
+static void say_left_out(const struct run_args *args, const struct row *rows,
+			 size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		for (unsigned int a = 0; a < args->nr_allocators; a++)
+			if (!workload_takes(rows[i].workload,
+					    args->allocators[a]) &&
+			    (!i || rows[i].workload != rows[i - 1].workload))
+				fprintf(stderr, "slabbench: %s cannot take part in %s\n",
+					allocator_names[args->allocators[a]],
+					workload_get(rows[i].workload)->name);
+}
+
+static unsigned int count_runs(const struct run_args *args,
+			       const struct row *rows, size_t n)
+{
+	unsigned int runs = 0;
+
+	for (size_t i = 0; i < n; i++)
+		for (unsigned int a = 0; a < args->nr_allocators; a++)
+			if (workload_takes(rows[i].workload,
+					   args->allocators[a]))
+				runs += args->sel.runs;
+	return runs;
+}
+
+static int run_all(const struct run_args *args, struct results *results,
+		   struct row *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		for (unsigned int a = 0; a < args->nr_allocators; a++)
 			for (unsigned int r = 1; r <= args->sel.runs; r++) {
 				rows[i].allocator = args->allocators[a];
-				if (run_once(json, out, &rows[i], r))
+				if (!workload_takes(rows[i].workload,
+						    rows[i].allocator))
+					continue;
+				if (run_once(results, &rows[i], r))
 					return EXIT_FAILED;
 			}
 	return EXIT_OK;
@@ -163,26 +198,30 @@ static int run_all(const struct run_args *args, struct json_out *json,
 int cmd_run(int argc, char **argv)
 {
 	struct run_args args = { .sel = SELECTION_DEFAULTS };
-	struct json_out json;
 	struct row *rows;
-	FILE *out = stdout;
+	unsigned int runs;
 	size_t n;
 	int ret;
 
 	argp_parse(&run_argp, argc, argv, 0, NULL, &args);
 	if (!args.nr_allocators)
 		args.allocators[args.nr_allocators++] = ALLOC_RN;
-	if (json_open(&json, args.sel.json))
-		return EXIT_FAILED;
-	if (json.f == stdout)
-		out = stderr;
 	rows = selection_rows(&args.sel, &n);
-	print_head(out);
-	progress_start(n * args.nr_allocators * args.sel.runs);
-	ret = run_all(&args, &json, out, rows, n);
+	say_left_out(&args, rows, n);
+	runs = count_runs(&args, rows, n);
+	if (!runs) {
+		free(rows);
+		return EXIT_USAGE;
+	}
+	ret = results_open(&args.results, args.sel.json);
+	if (ret) {
+		free(rows);
+		return ret;
+	}
+	print_head(args.results.out);
+	progress_start(runs);
+	ret = run_all(&args, &args.results, rows, n);
 	progress_end();
 	free(rows);
-	if (json_close(&json))
-		ret = EXIT_FAILED;
-	return ret;
+	return results_end(&args.results, ret);
 }

@@ -34,6 +34,7 @@ enum {
 	EXIT_FAILED = 1,	/* a run or an output failed */
 	EXIT_USAGE = 2,		/* an option, or a peer asked for, is no good */
 	EXIT_UNAVAILABLE = 3,	/* this machine cannot do it */
+	EXIT_WORSE = 4,		/* than the baseline */
 };
 
 enum allocator {
@@ -41,6 +42,8 @@ enum allocator {
 	ALLOC_MALLOC,		/* whatever malloc the process has */
 	ALLOC_NULL,		/* does nothing: the cost of the harness */
 	ALLOC_FREELIST,		/* one mutex over free lists: the baseline */
+	ALLOC_RN_CACHE,		/* libslab's cache of a type: only in cache */
+	ALLOC_RN_BULK,		/* the same, many at a time */
 	NR_ALLOCATORS
 };
 
@@ -164,7 +167,8 @@ struct worker {
  * @next_size: draws the size of the next object, for the null ring's layout
  * @run: one pass over w->iterations, by allocator; calls hold_peak() before
  *	it frees what threads have piled up. NULL where an allocator cannot
- *	take part: null has no memory that could hold a structure
+ *	take part: null has no memory that could hold a structure, and
+ *	those for a type are for the one workload that has a type
  * @phases: their names; run() calls phase_end() between them. NULL: one
  * @cold: measured from a fresh start, so no warm-up in the same process, but
  *	as much memory is touched in another one before
@@ -195,6 +199,7 @@ uint64_t worker_seed(const struct row *row, unsigned int index);
 uint64_t default_iterations(const struct row *row);
 uint64_t row_bytes(const struct row *row);
 unsigned int workload_phases(const struct workload *w);
+bool workload_takes(unsigned int index, enum allocator allocator);
 bool workload_draws(const struct workload *w);
 
 /* dist.c */
@@ -256,6 +261,7 @@ void print_where(FILE *out);
 /* stats.c */
 double median(const double *v, size_t n);
 double spread_percent(const double *v, size_t n);
+bool spreads_meet(const double *a, size_t na, const double *b, size_t nb);
 double result_frag(const struct result *res);
 
 /* json.c */
@@ -264,9 +270,6 @@ struct json_out {
 	const char *name;
 };
 int json_open(struct json_out *out, const char *name);
-int json_row(struct json_out *out, const struct row *row,
-	     const struct peer *peer, unsigned int run,
-	     const struct result *res);
 int json_floor(struct json_out *out, const char *variant, size_t size,
 	       unsigned int run, uint64_t ops, double ns_per_op);
 int json_close(struct json_out *out);

@@ -10,6 +10,8 @@ const char *const allocator_names[NR_ALLOCATORS] = {
 	[ALLOC_MALLOC] = "malloc",
 	[ALLOC_NULL] = "null",
 	[ALLOC_FREELIST] = "freelist",
+	[ALLOC_RN_CACHE] = "rn-cache",
+	[ALLOC_RN_BULK] = "rn-bulk",
 };
 
 const size_t common_sizes[NR_COMMON_SIZES] = { 16, 64, 256, 1024 };
@@ -27,6 +29,13 @@ static const struct workload *const workloads[] = {
 	&workload_sharedpool,
 	&workload_threadchurn,
 	&workload_idle,
+	&workload_collatz,
+	&workload_list,
+	&workload_vector,
+	&workload_web,
+	&workload_kv,
+	&workload_json,
+	&workload_cache,
 };
 
 const struct workload *workload_get(unsigned int index)
@@ -40,6 +49,11 @@ int workload_find(const char *name)
 		if (!strcmp(name, workloads[i]->name))
 			return (int)i;
 	return -1;
+}
+
+bool workload_takes(unsigned int index, enum allocator allocator)
+{
+	return workload_get(index)->run[allocator];
 }
 
 unsigned int workload_phases(const struct workload *w)

@@ -25,5 +25,12 @@ extern const struct workload workload_prodcons;
 extern const struct workload workload_sharedpool;
 extern const struct workload workload_threadchurn;
 extern const struct workload workload_idle;
+extern const struct workload workload_collatz;
+extern const struct workload workload_list;
+extern const struct workload workload_vector;
+extern const struct workload workload_web;
+extern const struct workload workload_kv;
+extern const struct workload workload_json;
+extern const struct workload workload_cache;
 
 #endif /* SLABBENCH_WORKLOADS_H */
