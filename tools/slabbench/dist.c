@@ -31,13 +31,20 @@ static double quantile(double part)
 	return low;
 }
 
-/* MAX_SIZES quantiles of exp(normal), sigma 1; beyond the limits, the limit. */
+/*
+ * MAX_SIZES quantiles of exp(normal), as wide as puts the last of them at @most;
+ * what would be below @least is @least.
+ */
 void dist_lognormal(struct row *row, size_t median, size_t least, size_t most)
 {
+	double sigma = log((double)most / median) /
+		quantile(1 - 0.5 / MAX_SIZES);
+
 	row->dist = DIST_LIST;
 	row->nr_sizes = MAX_SIZES;
 	for (int i = 0; i < MAX_SIZES; i++) {
-		double size = median * exp(quantile((i + 0.5) / MAX_SIZES));
+		double size = median * exp(sigma *
+					quantile((i + 0.5) / MAX_SIZES));
 
 		size = size < least ? least : size > most ? most : size;
 		row->sizes[i] = (uint32_t)(size + 0.5);

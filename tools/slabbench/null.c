@@ -34,13 +34,26 @@ static size_t rounded(size_t size)
 	return (size + 7) & ~(size_t)7;
 }
 
+static size_t most_bytes(const struct row *row)
+{
+	size_t most = row->size;
+
+	if (row->dist == DIST_UNIFORM)
+		return row->most;
+	for (unsigned int i = 0; i < row->nr_sizes; i++)
+		if (row->sizes[i] > most)
+			most = row->sizes[i];
+	return most;
+}
+
 /* Objects side by side, of the sizes that the thread will ask for, in order. */
 void null_prepare(const struct worker *w)
 {
 	const struct workload *wl = workload_get(w->row->workload);
 	struct null_ring *r = &null_ring;
 	uint64_t rng = w->rng;
-	size_t bytes = 0;
+	/* The second time round, a larger one may come to lie at the end. */
+	size_t bytes = rounded(most_bytes(w->row));
 	char *p;
 
 	r->next = 0;

@@ -258,7 +258,7 @@ static void prepare_memory(const struct row *row)
 	size_t free_bytes = meminfo_kb("MemAvailable") * 1024 / 10 * 9;
 	size_t huge = meminfo_kb("HugePages_Free") *
 		meminfo_kb("Hugepagesize") * 1024;
-	size_t bytes = row->bytes + row->bytes / 4;
+	size_t bytes = row_bytes(row) / 8 * 9;
 	pid_t pid;
 
 	if (!workload_get(row->workload)->cold)
