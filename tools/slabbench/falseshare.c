@@ -20,14 +20,17 @@
 static const size_t falseshare_sizes[] = { 8 };
 static const unsigned int falseshare_threads[] = { 1, 2, 4, 0 };
 
-/* Volatile: each write goes to memory, as it would between other work. */
+/*
+ * Volatile: each byte is read and written, as it would be between other work;
+ * what is read is whatever was there.
+ */
 __bench_inline void scribble(void *object, size_t size)
 {
 	volatile unsigned char *p = object;
 	size_t k = 0;
 
 	for (unsigned int i = 0; i < WRITES; i++) {
-		p[k] = (unsigned char)i;
+		p[k] = p[k] + 1;
 		k = k + 1 < size ? k + 1 : 0;
 	}
 }

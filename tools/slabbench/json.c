@@ -217,6 +217,8 @@ int json_row(struct json_out *out, const struct row *row,
 		set_rnbench(obj, row);
 	else if (row->count)
 		set_int(obj, "count", row->count);
+	if (row->producers)
+		set_int(obj, "producers", row->producers);
 	if (row->bytes)
 		set_int(obj, "bytes", row->bytes);
 	else

@@ -322,10 +322,12 @@ const struct argp selection_argp = {
 
 /* --- rows --- */
 
-/* The rest of the threads are consumers: there must be some. */
+/* The rest are consumers: there must be some. One thread alone is both. */
 static unsigned int get_producers(const struct selection *sel,
 				  unsigned int threads)
 {
+	if (!sel->producers)
+		return threads > 1 ? threads / 2 : 1;
 	if (sel->producers < threads)
 		return sel->producers;
 	fprintf(stderr, "slabbench: --producers %u leaves no consumer among %u threads\n",

@@ -24,16 +24,9 @@ struct ring {
 
 static const unsigned int prodcons_threads[] = { 2, 0 };
 
-static unsigned int producers(const struct row *row)
-{
-	if (row->producers)
-		return row->producers;
-	return row->threads > 1 ? row->threads / 2 : 1;
-}
-
 static unsigned int consumers(const struct row *row)
 {
-	return row->threads > 1 ? row->threads - producers(row) : 1;
+	return row->threads > 1 ? row->threads - row->producers : 1;
 }
 
 /* A producer's table holds its rings. */
@@ -109,7 +102,7 @@ static uint64_t share_of(const struct worker *w, unsigned int consumer)
 	unsigned int nr = consumers(w->row);
 	uint64_t n = 0;
 
-	for (unsigned int p = 0; p < producers(w->row); p++) {
+	for (unsigned int p = 0; p < w->row->producers; p++) {
 		unsigned int first = (consumer + nr - p % nr) % nr;
 
 		if (w->iterations > first)
@@ -131,7 +124,7 @@ __bench_inline uint64_t consume_all(struct worker *w, struct ops a,
 		sum += consume(ring_of(w, p, consumer), a, &n);
 		if (n == before)
 			pause_after(&spins);
-		p = p + 1 < producers(w->row) ? p + 1 : 0;
+		p = p + 1 < w->row->producers ? p + 1 : 0;
 	}
 	return sum;
 }
@@ -144,7 +137,7 @@ __bench_inline void prodcons(struct worker *w, struct ops a)
 
 	wait_for_others(w);
 	w->ops = 0;
-	if (w->index < producers(row)) {
+	if (w->index < row->producers) {
 		sum = produce(w, a, &n);
 		w->ops = w->iterations;
 	}
@@ -180,7 +173,7 @@ const struct workload workload_prodcons = {
 		"operation is an object's way",
 	.least = 16,
 	.most = 512,
-	.total = 10000000,
+	.total = 20000000,
 	.threads = prodcons_threads,
 	.table_len = prodcons_len,
 	.live = prodcons_live,

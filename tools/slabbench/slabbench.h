@@ -85,7 +85,7 @@ struct row {
 	enum op_mode ops;
 	enum pattern pattern;
 	/* prodcons */
-	unsigned int producers;		/* 0: half of the threads */
+	unsigned int producers;		/* of the threads */
 };
 static_assert(sizeof(struct row) <= 4096, "a pipe takes it whole");
 
