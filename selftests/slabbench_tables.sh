@@ -40,5 +40,158 @@ check "scale: million operations a second" \
 	[ "$(throughput 2 | head -n 1)" = "$expected" ]
 check "scale: bad peer" refuses 2 "unknown peer 'nope'" scale -p nope
 
+# --- within the noise ---
+
+# Nine runs: two of the same library would lie apart one time in 24,310.
+marks()
+{
+	check "make a malloc" library twin \
+		'#include <stddef.h>
+		extern void *__libc_malloc(size_t n);
+		void *malloc(size_t n) { return __libc_malloc(n); }'
+	check "a malloc against itself" gives 0 compare -w pair -s 64 \
+		-n 20000 -r 9 -p "one=$tmp/twin.so,two=$tmp/twin.so"
+	check "neither is the best" \
+		[ "$(grep -c ' [12]\.[0-9]*~ ' "$tmp/out")" -eq 2 ]
+	check "the mark is explained" out_has '~: within noise'
+
+	check "make a slow malloc" bad slow
+	check "a malloc against a slow one" gives 0 compare -w pair -s 64 \
+		-n 20000 -r 5 -p "glibc,slow=$tmp/slow.so"
+	check "the best is named" out_has 'glibc .* 1\.00\* '
+	check "the slow one is told apart" \
+		[ "$(grep -c '~ ' "$tmp/out")" -eq 0 ]
+}
+
+if [ -n "$preloads" ]; then
+	marks
+else
+	echo "SKIP within the noise: SAN=$SAN allows no preload"
+fi
+
+# --- CSV ---
+
+# The field of a column in the last line.
+field()		# column
+{
+	awk -F, -v column="$1" '
+		NR == 1 { for (i = 1; i <= NF; i++) if ($i == column) at = i }
+		END { print $at }' "$tmp/csv"
+}
+
+# Each key that is no list has a column, and each column is documented.
+key_columns()
+{
+	head -n 1 "$tmp/csv" | tr ',' '\n' >"$tmp/columns"
+	grep -o '"[a-z0-9_]*":[^[]' "$tmp/json" | cut -d'"' -f2 | sort -u |
+		grep -vxFf "$tmp/columns"
+}
+
+undocumented()
+{
+	doc=${0%/*}/../Documentation/dev-tools/slabbench.rst
+	grep -v '_ns_per_op$' "$tmp/columns" | while read -r column; do
+		grep -Eq "^\`\`$column\`\`( |$)" "$doc" || echo "$column"
+	done
+}
+
+check "CSV" gives 0 run -w pair,rnbench,seq -s 64 --bytes 16M -n 20000 -t 1 \
+	--latency --json "$tmp/json" --csv "$tmp/csv"
+check "CSV: a line for each run and one of names" lines "$tmp/csv" 4
+check "CSV: a column for each key" [ -z "$(key_columns)" ]
+check "CSV: each column is documented" [ -z "$(undocumented)" ]
+for key in workload threads ops ns_per_op checksum pinned alloc_ns_per_op; do
+	check "CSV: $key" [ "$(field $key)" = "$(value $key | tail -n 1)" ]
+done
+check "CSV: what a row does not have is empty" [ -z "$(field slots)" ]
+check "CSV of compare, on the standard output" gives 0 compare -w pair \
+	-s 16 -n 1000 -p glibc -r 2 --csv -
+check "CSV of compare: nothing else is there" lines "$tmp/out" 5
+if [ -n "$preloads" ]; then
+	check "CSV: a quote" gives 0 compare -w pair -s 16 -n 1000 -r 1 \
+		-p "a\"b=$tmp/twin.so" --csv "$tmp/csv"
+	check "CSV: a quote is doubled" grep -q '^pair,16,"a""b",' "$tmp/csv"
+fi
+check "one standard output for two" refuses 2 "cannot both" \
+	run -w pair --json - --csv -
+check "CSV: full disk" refuses 1 "cannot write /dev/full" \
+	run -w pair -s 16 -n 1000 --csv /dev/full
+check "CSV: unwritable file" refuses 1 "cannot write $tmp/no/where" \
+	run -w pair -s 16 -n 1000 --csv "$tmp/no/where"
+full_table()
+{
+	"$bench" run -w pair -s 16 -n 1000 >/dev/full 2>"$tmp/err"
+	[ $? -eq 1 ] && grep -q "cannot write" "$tmp/err"
+}
+check "a table on a full disk" full_table
+
+# --- against an earlier run ---
+
+check "an earlier run" gives 0 run -w pair -s 64 -n 50000 --json "$tmp/before"
+
+# as_if KEY VALUE...: the earlier run, with another value in each line
+as_if()
+{
+	key=$1
+	shift
+	for new in "$@"; do
+		sed "s/\"$key\":[0-9.e+]*/\"$key\":$new/" "$tmp/before"
+	done >"$tmp/other"
+}
+
+since()		# code, what the table says, more arguments
+{
+	code=$1
+	text=$2
+	shift 2
+	gives "$code" run -w pair -s 64 -n 50000 --baseline "$tmp/other" "$@" && out_has "$text"
+}
+
+as_if ns_per_op 0.001
+check "slower" since 4 " slower$"
+cp "$tmp/other" "$tmp/slow"
+as_if ns_per_op 1e9
+check "faster is nothing bad" since 0 " faster$"
+# From here on it is faster whatever the machine does meanwhile.
+cp "$tmp/other" "$tmp/before"
+as_if peak_rss_kb 1
+check "larger" since 4 " faster, larger$"
+check "larger, and it was to be told from 1000% on" since 4 " larger$" \
+	--threshold 1000
+as_if peak_rss_kb 1000000
+check "smaller" since 0 " faster, smaller$"
+rss=$(sed -n 's/.*"peak_rss_kb":\([0-9]*\).*/\1/p' "$tmp/before")
+as_if peak_rss_kb $((rss * 2 / 3))
+check "larger than by the default" since 4 " faster, larger$"
+check "but not by more than the threshold" since 0 " faster$" --threshold 80
+as_if ns_per_op 0.001 1e9
+check "within the spread of the earlier runs" since 0 "^# 0 of 1 rows changed"
+
+check "another row" since 0 "^pair .* 128 .* not in $tmp/other$" -s 64,128
+check "other settings" since 0 "only with other settings" --warmup 20
+check "in compare" gives 4 compare -w pair -s 64 -n 50000 -p rn -r 3 \
+	--baseline "$tmp/slow"
+check "threshold without baseline" refuses 2 "means nothing" \
+	run --threshold 5
+check "bad threshold" refuses 2 "--threshold" \
+	run --baseline "$tmp/other" --threshold x
+
+# bad_baseline TEXT: refused before anything is measured
+bad_baseline()
+{
+	refuses 2 "$1" run -w pair --baseline "$tmp/bad" \
+		--json "$tmp/none" && [ ! -e "$tmp/none" ] && [ ! -s "$tmp/out" ]
+}
+
+check "no baseline" bad_baseline "cannot read $tmp/bad"
+: >"$tmp/bad"
+check "an empty baseline" bad_baseline "no run is in it"
+{ cat "$tmp/before"; echo "nonsense"; } >"$tmp/bad"
+check "a baseline that is not JSON" bad_baseline "$tmp/bad:2: not JSON"
+echo '{"workload":"floor","allocator":"rn","threads":1}' >"$tmp/bad"
+check "a baseline of other things" bad_baseline "$tmp/bad:1: no checksum"
+echo '[1]' >"$tmp/bad"
+check "a baseline of lists" bad_baseline "$tmp/bad:1: no workload"
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

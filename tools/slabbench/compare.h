@@ -7,9 +7,11 @@
 #define SLABBENCH_COMPARE_H
 
 #include "options.h"
+#include "results.h"
 
 struct comparison {
 	struct selection sel;
+	struct results results;
 	struct peer peers[MAX_LIST];
 	unsigned int nr_peers;
 	unsigned int limit;		/* seconds, or 0 */

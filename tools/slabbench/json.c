@@ -4,9 +4,8 @@
  * is kept if a later run is interrupted.
  */
 #include <errno.h>
-#include <jansson.h>
 #include <string.h>
-#include "slabbench.h"
+#include "results.h"
 
 /* Seven digits are more than any clock here gives. */
 #define FORMAT	(JSON_COMPACT | JSON_REAL_PRECISION(7))
@@ -26,16 +25,15 @@ int json_open(struct json_out *out, const char *name)
 	return -1;
 }
 
-static int write_line(struct json_out *out, json_t *obj)
+/* 0, or -1 after a message. */
+int json_line(struct json_out *out, json_t *obj)
 {
-	int bad = !obj || json_dumpf(obj, out->f, FORMAT) ||
-		  putc('\n', out->f) == EOF || fflush(out->f);
-
-	if (bad)
-		fprintf(stderr, "slabbench: cannot write %s: %s\n", out->name,
-			obj ? strerror(errno) : "out of memory");
-	json_decref(obj);
-	return bad ? -1 : 0;
+	if (!out->f || (!json_dumpf(obj, out->f, FORMAT) &&
+			putc('\n', out->f) != EOF && !fflush(out->f)))
+		return 0;
+	fprintf(stderr, "slabbench: cannot write %s: %s\n", out->name,
+		strerror(errno));
+	return -1;
 }
 
 int json_close(struct json_out *out)
@@ -191,16 +189,13 @@ static void set_figures(json_t *obj, const struct row *row,
 	set(obj, "malloc_from", json_string(res->malloc_from));
 }
 
-int json_row(struct json_out *out, const struct row *row,
-	     const struct peer *peer, unsigned int run,
-	     const struct result *res)
+/* NULL without memory; the caller drops it. */
+json_t *json_of_row(const struct row *row, const struct peer *peer,
+		    unsigned int run, const struct result *res)
 {
 	const char *name = workload_get(row->workload)->name;
-	json_t *obj;
+	json_t *obj = json_object();
 
-	if (!out->f)
-		return 0;
-	obj = json_object();
 	set(obj, "workload", json_string(name));
 	if (row->size)
 		set_int(obj, "size", row->size);
@@ -227,13 +222,26 @@ int json_row(struct json_out *out, const struct row *row,
 	set_int(obj, "warmup_percent", row->warmup);
 	set(obj, "pinned", json_boolean(row->pin));
 	set_where(obj);
-	return write_line(out, obj);
+	return obj;
+}
+
+/* For a command that has no other output; 0, or -1 after a message. */
+int json_row(struct json_out *out, const struct row *row,
+	     const struct peer *peer, unsigned int run,
+	     const struct result *res)
+{
+	json_t *obj = out->f ? json_of_row(row, peer, run, res) : NULL;
+	int ret = json_line(out, obj);
+
+	json_decref(obj);
+	return ret;
 }
 
 int json_floor(struct json_out *out, const char *variant, size_t size,
 	       unsigned int run, uint64_t ops, double ns_per_op)
 {
 	json_t *obj;
+	int ret;
 
 	if (!out->f)
 		return 0;
@@ -247,5 +255,7 @@ int json_floor(struct json_out *out, const char *variant, size_t size,
 	set_int(obj, "ops", ops);
 	set(obj, "ns_per_op", json_real(ns_per_op));
 	set_where(obj);
-	return write_line(out, obj);
+	ret = json_line(out, obj);
+	json_decref(obj);
+	return ret;
 }

@@ -28,7 +28,8 @@ static void usage(FILE *out)
 			commands[i].help);
 	fprintf(out, "\nslabbench COMMAND --help says more; slabbench --version prints the version.\n"
 		"Exit codes: 0 done, 1 a run or an output failed, 2 a bad option or a missing\n"
-		"peer that was asked for, 3 not possible on this machine.\n");
+		"peer that was asked for, 3 not possible on this machine, 4 slower or larger\n"
+		"than the baseline.\n");
 }
 
 /* argp names the program by argv[0] in its messages. */

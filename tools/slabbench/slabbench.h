@@ -270,6 +270,9 @@ struct json_out {
 	const char *name;
 };
 int json_open(struct json_out *out, const char *name);
+int json_row(struct json_out *out, const struct row *row,
+	     const struct peer *peer, unsigned int run,
+	     const struct result *res);
 int json_floor(struct json_out *out, const char *variant, size_t size,
 	       unsigned int run, uint64_t ops, double ns_per_op);
 int json_close(struct json_out *out);
