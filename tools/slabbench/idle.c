@@ -12,7 +12,7 @@
 
 static const unsigned int idle_threads[] = { 1000, 0 };
 
-/* Four to each power of two: no allocator here has finer classes for all. */
+/* Four to each power of two, as size classes often are; 8 bytes at first. */
 static size_t next_class(size_t size)
 {
 	size_t power = (size_t)1 << (63 - __builtin_clzl(size));
