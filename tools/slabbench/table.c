@@ -118,6 +118,26 @@ static const struct cell *best_peer(const struct table *t, size_t row)
 	return best;
 }
 
+/* One run has no spread that would tell how much a difference is worth. */
+static bool within_noise(const struct cell *a, const struct cell *b)
+{
+	return a->n < 2 || b->n < 2 || spreads_meet(a->ns, a->n, b->ns, b->n);
+}
+
+/* Whether another allocator of the row may be as fast as its best peer. */
+static bool is_tied(const struct table *t, size_t row, const struct cell *best)
+{
+	for (unsigned int p = 0; p < t->nr_peers; p++) {
+		const struct cell *c = table_cell(t, row, p);
+
+		if (c != best && c->n && !c->failed &&
+		    t->peers[p].allocator != ALLOC_NULL &&
+		    within_noise(c, best))
+			return true;
+	}
+	return false;
+}
+
 static const struct cell *null_cell(const struct table *t, size_t row)
 {
 	for (unsigned int p = 0; p < t->nr_peers; p++)
@@ -152,9 +172,20 @@ static void print_more(const struct row *row, const struct cell *c, FILE *out)
 			median(c->p999, c->n));
 }
 
+static void print_ratio(const struct cell *c, const struct cell *best,
+			bool tied, FILE *out)
+{
+	char mark = c == best && !tied ? '*' : ' ';
+
+	if (c == best ? tied : within_noise(c, best))
+		mark = '~';
+	fprintf(out, " %6.2f%c", median(c->ns, c->n) / median(best->ns, best->n),
+		mark);
+}
+
 static void print_cell(const struct row *row, const struct cell *c,
 		       const struct cell *null, const struct cell *best,
-		       FILE *out)
+		       bool tied, FILE *out)
 {
 	double ns = median(c->ns, c->n);
 
@@ -164,8 +195,7 @@ static void print_cell(const struct row *row, const struct cell *c,
 	else
 		fprintf(out, " %9s", "");
 	if (best && null != c)
-		fprintf(out, " %6.2f%c", ns / median(best->ns, best->n),
-			c == best ? '*' : ' ');
+		print_ratio(c, best, tied, out);
 	else
 		fprintf(out, " %6s ", "");
 	fprintf(out, " %10.1f", median(c->peak_kb, c->n) / 1024);
@@ -176,6 +206,7 @@ static void print_cell(const struct row *row, const struct cell *c,
 static void print_row(const struct table *t, size_t r, FILE *out)
 {
 	const struct cell *null = null_cell(t, r), *best = best_peer(t, r);
+	bool tied = best && is_tied(t, r, best);
 
 	for (unsigned int p = 0; p < t->nr_peers; p++) {
 		const struct cell *c = table_cell(t, r, p);
@@ -188,14 +219,15 @@ static void print_row(const struct table *t, size_t r, FILE *out)
 		else if (c->failed)
 			fprintf(out, " %9s\n", "failed");
 		else
-			print_cell(&t->rows[r], c, null, best, out);
+			print_cell(&t->rows[r], c, null, best, tied, out);
 	}
 }
 
 void table_print(const struct table *t, FILE *out)
 {
 	fprintf(out, "# ns/op: median; spread: least to most; net: without what null costs;\n");
-	fprintf(out, "# x best: to the best peer (*) of the row; peak: RSS + HugetlbPages, harness included\n");
+	fprintf(out, "# x best: to the best peer of the row; *: that one; ~: within noise of it\n");
+	fprintf(out, "# peak: RSS + HugetlbPages, harness included\n");
 	fprintf(out, "%-18s %6s %7s  %-16s %9s %7s %9s %6s  %10s\n", "workload",
 		"size", "threads", "allocator", "ns/op", "spread", "net",
 		"x best", "peak MiB");
