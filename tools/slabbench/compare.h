@@ -46,6 +46,11 @@ struct table {
 /* comparison.c: a child parser; its input is a struct comparison. */
 extern const struct argp comparison_argp;
 
+void add_peer(struct argp_state *state, const char *word, void *arg);
+void default_peers(struct comparison *args);
+bool one_missing(const struct comparison *args);
+void say_left_out(struct comparison *args, const struct row *rows,
+		  size_t nr_rows);
 int compare_rows(struct comparison *args,
 		 void (*print)(const struct table *t, FILE *out));
 

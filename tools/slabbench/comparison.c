@@ -50,7 +50,8 @@ static void add_one(struct argp_state *state, struct comparison *args,
 	args->nr_peers++;
 }
 
-static void add_peer(struct argp_state *state, const char *word, void *arg)
+/* For split_list(), of a struct comparison. */
+void add_peer(struct argp_state *state, const char *word, void *arg)
 {
 	struct comparison *args = arg;
 
@@ -113,7 +114,7 @@ const struct argp comparison_argp = {
 };
 
 /* Those of the default list that are not there are said and left out. */
-static void default_peers(struct comparison *args)
+void default_peers(struct comparison *args)
 {
 	static const char *const names[] = {
 		"glibc", "jemalloc", "tcmalloc", "mimalloc", "rn",
@@ -131,7 +132,7 @@ static void add_null(struct comparison *args)
 	peer_resolve(&args->peers[args->nr_peers++], "null");
 }
 
-static bool one_missing(const struct comparison *args)
+bool one_missing(const struct comparison *args)
 {
 	for (unsigned int i = 0; i < args->nr_peers; i++)
 		if (args->peers[i].missing && args->peers[i].given)
@@ -140,14 +141,15 @@ static bool one_missing(const struct comparison *args)
 }
 
 /* A peer asked for that can run none of the rows is as good as missing. */
-static void say_left_out(struct table *t, struct comparison *args)
+void say_left_out(struct comparison *args, const struct row *rows,
+		  size_t nr_rows)
 {
 	for (unsigned int p = 0; p < args->nr_peers; p++) {
 		struct peer *peer = &args->peers[p];
 		bool takes = false;
 
-		for (size_t r = 0; r < t->nr_rows; r++)
-			takes |= workload_takes(t->rows[r].workload,
+		for (size_t r = 0; r < nr_rows; r++)
+			takes |= workload_takes(rows[r].workload,
 						peer->allocator);
 		if (takes || !peer->given)
 			continue;
@@ -261,7 +263,7 @@ int compare_rows(struct comparison *args,
 	add_null(args);
 	table.nr_peers = args->nr_peers;
 	table.rows = selection_rows(&args->sel, &table.nr_rows);
-	say_left_out(&table, args);
+	say_left_out(args, table.rows, table.nr_rows);
 	table_alloc(&table, args->sel.runs);
 	if (getenv("LD_PRELOAD") && *getenv("LD_PRELOAD"))
 		fprintf(stderr, "slabbench: LD_PRELOAD is set; each peer is preloaded in its stead\n");

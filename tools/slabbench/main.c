@@ -17,6 +17,7 @@ static const struct command {
 	{ "run", "run workloads over one allocator", cmd_run },
 	{ "compare", "compare allocators, runs interleaved", cmd_compare },
 	{ "scale", "throughput by number of threads", cmd_scale },
+	{ "frag", "memory held and memory asked for, over time", cmd_frag },
 	{ "floor", "the least that an alloc+free pair can cost here", cmd_floor },
 };
 

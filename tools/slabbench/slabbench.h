@@ -304,6 +304,7 @@ int cmd_list(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_scale(int argc, char **argv);
+int cmd_frag(int argc, char **argv);
 int cmd_floor(int argc, char **argv);
 
 #endif /* SLABBENCH_H */
