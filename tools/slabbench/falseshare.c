@@ -33,6 +33,7 @@ __bench_inline void scribble(void *object, size_t size)
 		p[k] = p[k] + 1;
 		k = k + 1 < size ? k + 1 : 0;
 	}
+	keep(object);
 }
 
 __bench_inline void falseshare_end(struct worker *w, size_t size)
@@ -55,26 +56,29 @@ __bench_inline void falseshare_active(struct worker *w, struct ops a)
 	falseshare_end(w, size);
 }
 
-/* The first thread allocates for all; all have their tables by then. */
-__bench_inline void hand_out(struct worker *w, struct ops a, size_t size)
+/*
+ * The first thread allocates for all; all have their tables by then. Nobody
+ * allocates again before all have freed what they were given.
+ */
+__bench_inline void first_round(struct worker *w, struct ops a, size_t size)
 {
 	wait_for_others(w);
 	for (unsigned int i = 0; !w->index && i < w->row->threads; i++)
 		worker_peer(w, i)->table[0] = must(a.get(size), size);
+	wait_for_others(w);
+	scribble(w->table[0], size);
+	a.put(w->table[0]);
 	wait_for_others(w);
 }
 
 __bench_inline void falseshare_passive(struct worker *w, struct ops a)
 {
 	size_t size = w->row->size;
-	void *p;
 
-	hand_out(w, a, size);
-	p = w->table[0];
-	scribble(p, size);
-	a.put(p);
+	first_round(w, a, size);
 	for (uint64_t i = w->iterations; i > 1; i--) {
-		p = must(a.get(size), size);
+		void *p = must(a.get(size), size);
+
 		scribble(p, size);
 		a.put(p);
 	}

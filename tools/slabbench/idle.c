@@ -37,6 +37,7 @@ __bench_inline void idle(struct worker *w, struct ops a)
 			char *p = must(a.get(size), size);
 
 			write_to(p, size);
+			keep(p);
 			a.put(p);
 			n++;
 		}
