@@ -82,9 +82,12 @@ is_value()	# key, value
 
 run_over $all 4 prodcons -n 20001 -t 5 --producers 1
 check "one producer: an operation is one of its objects" is_value ops 20001
-run_over $all 4 prodcons -n 20001 -t 5 --producers 4
+run_over $all 4 prodcons -n 20001 -t 5 --producers 4 --csv "$tmp/csv"
 check "four producers" is_value ops 80004
 check "four producers, as the JSON says" is_value producers 4
+check "four producers, as the CSV says" [ "$(awk -F, '
+	NR == 1 { for (i = 1; i <= NF; i++) if ($i == "producers") at = i }
+	END { print $at }' "$tmp/csv")" = 4 ]
 check "half of the threads produce" gives 0 run -w prodcons -t 6 -n 1000 \
 	--json "$tmp/json"
 check "half are three" is_value producers 3

@@ -92,7 +92,7 @@ static void set_label(struct entry *e, const json_t *obj)
 
 	if (json_object_get(obj, "size"))
 		snprintf(size, sizeof(size), "%.0f", number(obj, "size"));
-	snprintf(e->label, sizeof(e->label), "%-9s %6s %7.0f  %-15s",
+	snprintf(e->label, sizeof(e->label), "%-18s %6s %7.0f  %-15s",
 		 text(obj, "workload"), size, number(obj, "threads"),
 		 text(obj, "allocator"));
 	snprintf(e->settings, sizeof(e->settings), "%s %.0f %.0f %.0f %d %d",
@@ -254,7 +254,7 @@ bool baseline_print(const struct baseline *b, unsigned int threshold, FILE *out)
 
 	fprintf(out, "# since %s, by more than %u%% and the spread of both:\n",
 		b->name, threshold);
-	fprintf(out, "%-9s %6s %7s  %-15s %9s %9s %8s %9s %9s\n", "workload",
+	fprintf(out, "%-18s %6s %7s  %-15s %9s %9s %8s %9s %9s\n", "workload",
 		"size", "threads", "allocator", "ns/op was", "is", "",
 		"MiB was", "is");
 	for (size_t i = 0; i < b->n; i++) {

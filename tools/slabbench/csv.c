@@ -26,6 +26,7 @@ static const char *const columns[] = {
 	"iterations", "seed", "warmup_percent", "pinned",
 	"cpu_model", "kernel", "thp", "hypervisor",
 	"cpus_allowed", "nodes_allowed",
+	"producers",
 };
 
 /* One of the names that phases have, in the order of the workloads. */
