@@ -59,7 +59,7 @@ void table_alloc(struct table *t, unsigned int runs);
 void table_free(struct table *t);
 struct cell *table_cell(const struct table *t, size_t row, unsigned int peer);
 void cell_add(struct cell *cell, const struct result *res);
-unsigned int table_present(const struct table *t);
+size_t table_measured(const struct table *t);
 bool table_failed(const struct table *t);
 void table_print(const struct table *t, FILE *out);
 

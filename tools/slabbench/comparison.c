@@ -212,7 +212,7 @@ static unsigned int run_all(struct table *t, const struct comparison *args,
 	uint64_t limit = args->limit * 1000000000ULL, start = now_ns();
 	unsigned int run = 0;
 
-	progress_start(t->nr_rows * table_present(t) * args->sel.runs);
+	progress_start(table_measured(t) * args->sel.runs);
 	while (run < args->sel.runs) {
 		uint64_t used = now_ns() - start;
 

@@ -61,12 +61,16 @@ void cell_add(struct cell *cell, const struct result *res)
 		cell->failed = true;
 }
 
-unsigned int table_present(const struct table *t)
+/* Cells that will have figures: not every allocator can run every row. */
+size_t table_measured(const struct table *t)
 {
-	unsigned int n = 0;
+	size_t n = 0;
 
-	for (unsigned int p = 0; p < t->nr_peers; p++)
-		n += !t->peers[p].missing;
+	for (size_t r = 0; r < t->nr_rows; r++)
+		for (unsigned int p = 0; p < t->nr_peers; p++)
+			n += !t->peers[p].missing &&
+			     workload_takes(t->rows[r].workload,
+					    t->peers[p].allocator);
 	return n;
 }
 
