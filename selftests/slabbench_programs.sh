@@ -32,6 +32,11 @@ run_over()	# allocators, number of them, workload, more arguments
 	check "$*: time passed" is_positive ns_per_op
 }
 
+holds_all()
+{
+	value frag_ratio | awk '$1 < 1 { bad = 1 } END { exit bad || !NR }'
+}
+
 for t in 1 3; do
 	all=rn,malloc,freelist
 	run_over $all 3 collatz -n 3000 --count 2500 -t $t
@@ -41,6 +46,8 @@ for t in 1 3; do
 	run_over $all 3 web -n 1000 -t $t
 	run_over $all 3 kv -n 20000 --count 3000 -t $t
 	run_over $all 3 kv -n 5000 -s 100-9000 -t $t
+	check "kv: phases" has_keys serve_ns_per_op drain_ns_per_op
+	check "kv: no less is held than is live" holds_all
 	run_over $all 3 json -n 150 -t $t
 	run_over $all,rn-cache,rn-bulk 5 cache -n 1000 -t $t
 	# Fewer objects than are replaced at a time.
