@@ -32,8 +32,8 @@ static double quantile(double part)
 }
 
 /*
- * MAX_SIZES quantiles of exp(normal), as wide as puts the last of them at @most;
- * what would be below @least is @least.
+ * MAX_SIZES quantiles of exp(normal), as wide as puts the last of them at
+ * @most; what would be below @least is @least.
  */
 void dist_lognormal(struct row *row, size_t median, size_t least, size_t most)
 {

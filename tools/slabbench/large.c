@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * large: hundreds of buffers of 1 to 16 MiB, of which the first and the last page
- * are used: what comes and goes is address space. The null allocator has no
- * part in it, as it would have to fill all of that space beforehand.
+ * large: hundreds of buffers of 1 to 16 MiB, of which the first and the last
+ * page are used: what comes and goes is address space. The null allocator has
+ * no part in it, as it would have to fill all of that space beforehand.
  */
 #include "slots.h"
 #include "workloads.h"

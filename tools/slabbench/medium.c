@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * medium: thousands of buffers of 1 to 64 KiB, a byte of each page written. Where
- * an allocator hands memory back to the system in between, the pages are paid
- * for again.
+ * medium: thousands of buffers of 1 to 64 KiB, a byte of each page written.
+ * Where an allocator hands memory back to the system in between, the pages are
+ * paid for again.
  */
 #include "slots.h"
 #include "workloads.h"
