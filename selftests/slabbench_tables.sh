@@ -193,5 +193,70 @@ check "a baseline of other things" bad_baseline "$tmp/bad:1: no checksum"
 echo '[1]' >"$tmp/bad"
 check "a baseline of lists" bad_baseline "$tmp/bad:1: no workload"
 
+# --- stopped half-way ---
+
+# begin ARGUMENT...: in the background, where a shell has SIGINT ignored
+begin()
+{
+	env --default-signal=INT,TERM "$bench" "$@" >"$tmp/out" 2>"$tmp/err" &
+	pid=$!
+}
+
+# Until a command succeeds; not for ever.
+await()
+{
+	for _ in $(seq 600); do
+		"$@" && return
+		kill -0 "$pid" || return 1
+		sleep 0.05
+	done
+	return 1
+}
+
+# end SIGNAL: slabbench says so and ends
+end()
+{
+	kill -s "$1" "$pid"
+	wait "$pid"
+	[ $? -eq 130 ] && out_has '^# interrupted' && [ ! -s "$tmp/err" ]
+}
+
+has_lines()	# least
+{
+	[ "$(wc -l <"$tmp/json")" -ge "$1" ]
+}
+
+is_gone()
+{
+	! kill -0 "$1" 2>/dev/null
+}
+
+for sig in INT TERM; do
+	for command in "run -a rn" "compare -p rn" "scale -t 1,2 -p rn"; do
+		: >"$tmp/json"
+		# shellcheck disable=SC2086 # several words
+		begin $command -w batch -s 64 -n 300000 -r 1000 \
+			--json "$tmp/json" --csv "$tmp/csv"
+		check "$command: runs" await has_lines 4
+		check "$command: SIG$sig" end $sig
+		check "$command: what it had is printed" \
+			grep -Eq '^batch|^ +1 +[0-9]' "$tmp/out"
+		check "$command: lines are whole" has_keys
+		check "$command: as many lines of CSV" lines "$tmp/csv" \
+			$(($(wc -l <"$tmp/json") + 1))
+	done
+done
+
+# One run that would take hours.
+worker()
+{
+	worker=$(pgrep -P "$pid")
+}
+
+begin run -w pair -s 64 -n 1000000000000
+check "a long run" await worker
+check "it is stopped" end TERM
+check "the measured process is gone" is_gone "$worker"
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -177,7 +177,7 @@ static void run_cell(struct cell *cell, struct row row, const struct peer *peer,
 	struct result res = { .ops = 0 };
 
 	row.allocator = peer->allocator;
-	if (cell->failed || peer->missing ||
+	if (interrupted() || cell->failed || peer->missing ||
 	    !workload_takes(row.workload, row.allocator))
 		return;
 	progress_step("run %u: %s, %u threads, %s", run,
@@ -185,6 +185,8 @@ static void run_cell(struct cell *cell, struct row row, const struct peer *peer,
 		      peer->name);
 	if (spawn_row(&row, peer, NULL, &res)) {
 		progress_clear();
+		if (interrupted())
+			return;
 		say_failed(&row, peer, run);
 		cell->failed = true;
 		return;
@@ -213,7 +215,7 @@ static unsigned int run_all(struct table *t, const struct comparison *args,
 	unsigned int run = 0;
 
 	progress_start(table_measured(t) * args->sel.runs);
-	while (run < args->sel.runs) {
+	while (run < args->sel.runs && !interrupted()) {
 		uint64_t used = now_ns() - start;
 
 		if (run && limit && used + used / run > limit)
@@ -228,13 +230,18 @@ static void print_head(const struct comparison *args, unsigned int runs,
 		       FILE *out)
 {
 	print_where(out);
-	if (runs < args->sel.runs)
+	if (interrupted())
+		fprintf(out, "# interrupted in run %u of %u: what there is until then\n",
+			runs, args->sel.runs);
+	else if (runs < args->sel.runs)
 		fprintf(out, "# --limit=%u: %u runs instead of %u\n",
 			args->limit, runs, args->sel.runs);
 }
 
 static int exit_code(const struct table *t, const struct comparison *args)
 {
+	if (interrupted())
+		return EXIT_INTERRUPTED;
 	if (table_failed(t))
 		return EXIT_FAILED;
 	return one_missing(args) ? EXIT_USAGE : EXIT_OK;
@@ -268,6 +275,7 @@ int compare_rows(struct comparison *args,
 	if (getenv("LD_PRELOAD") && *getenv("LD_PRELOAD"))
 		fprintf(stderr, "slabbench: LD_PRELOAD is set; each peer is preloaded in its stead\n");
 	where_start();
+	interrupt_catch();
 	runs = run_all(&table, args, results);
 	print_head(args, runs, results->out);
 	print(&table, results->out);

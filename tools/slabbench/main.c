@@ -30,7 +30,7 @@ static void usage(FILE *out)
 	fprintf(out, "\nslabbench COMMAND --help says more; slabbench --version prints the version.\n"
 		"Exit codes: 0 done, 1 a run or an output failed, 2 a bad option or a missing\n"
 		"peer that was asked for, 3 not possible on this machine, 4 slower or larger\n"
-		"than the baseline.\n");
+		"than the baseline, 130 interrupted.\n");
 }
 
 /* argp names the program by argv[0] in its messages. */

@@ -190,7 +190,8 @@ static int run_all(const struct run_args *args, struct results *results,
 						    rows[i].allocator))
 					continue;
 				if (run_once(results, &rows[i], r))
-					return EXIT_FAILED;
+					return interrupted() ?
+						EXIT_INTERRUPTED : EXIT_FAILED;
 			}
 	return EXIT_OK;
 }
@@ -219,9 +220,12 @@ int cmd_run(int argc, char **argv)
 		return ret;
 	}
 	print_head(args.results.out);
+	interrupt_catch();
 	progress_start(runs);
 	ret = run_all(&args, &args.results, rows, n);
 	progress_end();
+	if (ret == EXIT_INTERRUPTED)
+		fprintf(args.results.out, "# interrupted: these are the runs until then\n");
 	free(rows);
 	return results_end(&args.results, ret);
 }

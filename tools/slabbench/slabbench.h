@@ -35,6 +35,7 @@ enum {
 	EXIT_USAGE = 2,		/* an option, or a peer asked for, is no good */
 	EXIT_UNAVAILABLE = 3,	/* this machine cannot do it */
 	EXIT_WORSE = 4,		/* than the baseline */
+	EXIT_INTERRUPTED = 130,	/* by a signal, half-way */
 };
 
 enum allocator {
@@ -238,6 +239,12 @@ struct series {
 struct peer;
 int spawn_row(const struct row *row, const struct peer *peer,
 	      struct series *series, struct result *res);
+
+/* interrupt.c */
+void interrupt_catch(void);
+bool interrupted(void);
+void interrupt_block(void);
+void interrupt_unblock(bool child);
 
 /* measure.c */
 struct memory {

@@ -126,8 +126,11 @@ static int await_result(struct measured *m, struct result *res)
 	struct pollfd pfd = { .fd = m->out, .events = POLLIN };
 	int n, ms = m->series ? SERIES_MS : SAMPLE_MS;
 
-	while ((n = poll(&pfd, 1, ms)) == 0 || (n < 0 && errno == EINTR))
+	while ((n = poll(&pfd, 1, ms)) == 0 || (n < 0 && errno == EINTR)) {
+		if (interrupted())
+			kill(m->pid, SIGTERM);
 		sample(m);
+	}
 	if (n < 0 || read(m->out, res, sizeof(*res)) != sizeof(*res))
 		return -1;
 	if (m->hugetlb_kb > res->peak_hugetlb_kb)
@@ -143,6 +146,8 @@ static int reap(pid_t pid, bool have_result)
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return -1;
+	if (interrupted())
+		return -1;
 	if (WIFSIGNALED(status)) {
 		fprintf(stderr, "slabbench: the measured process was killed by signal %d (%s)\n",
 			WTERMSIG(status), strsignal(WTERMSIG(status)));
@@ -209,7 +214,9 @@ static int fork_worker(const struct row *row, const struct peer *peer,
 		return -1;
 	}
 	m->start_ns = now_ns();
+	interrupt_block();
 	m->pid = fork();
+	interrupt_unblock(!m->pid);
 	if (!m->pid) {
 		close(to[1]);
 		close(from[0]);
@@ -298,7 +305,7 @@ static int check_memory(const struct row *row)
  * @series: gets a point each 10 ms, or NULL
  * @res: filled in on success
  *
- * Return: 0, or -1 after a message on stderr.
+ * Return: 0, or -1 after a message on stderr, or without one if interrupted().
  */
 int spawn_row(const struct row *row, const struct peer *peer,
 	      struct series *series, struct result *res)
@@ -309,6 +316,8 @@ int spawn_row(const struct row *row, const struct peer *peer,
 	if (check_memory(row))
 		return -1;
 	prepare_memory(row);
+	if (interrupted())
+		return -1;
 	fflush(NULL);
 	if (fork_worker(row, peer, &m)) {
 		fprintf(stderr, "slabbench: cannot start a process: %s\n",
