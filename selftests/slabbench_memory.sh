@@ -149,6 +149,31 @@ check "frag: then nothing else is there" \
 	[ "$(grep -vc '^\(rn\|allocator\),' "$tmp/out")" -eq 0 ]
 check "frag: the table is on standard error" grep -q '^frag .* rn ' "$tmp/err"
 
+# Stopped in its second run, by a real signal: the first is kept.
+interrupt_frag()
+{
+	rm -f "$tmp/csv" "$tmp/json"
+	# A shell without job control has the signal ignored in what it starts.
+	env --default-signal=INT "$bench" frag -p freelist -r 100 \
+		--csv "$tmp/csv" --json "$tmp/json" >"$tmp/out" 2>"$tmp/err" &
+	pid=$!
+	until [ -s "$tmp/json" ] || ! kill -0 $pid; do
+		sleep 0.05
+	done
+	kill -INT $pid
+	wait $pid
+	[ $? -eq 130 ]
+}
+
+check "frag: interrupted" interrupt_frag
+check "frag: that is said" out_has '^# interrupted'
+runs=$(wc -l <"$tmp/json")
+check "frag: not all runs were made" [ $((runs > 0 && runs < 100)) -eq 1 ]
+check "frag: the runs until then are in the table" \
+	[ "$(grep -c '^frag .* freelist ' "$tmp/out")" -eq "$runs" ]
+check "frag: and their curves in the file" \
+	[ "$(sed 1d "$tmp/csv" | cut -d, -f8 | sort -u | wc -l)" -eq "$runs" ]
+
 check "curves and JSON in one place" refuses 2 "--csv needs a file" \
 	frag -p rn --json -
 check "nobody to draw" refuses 2 "null cannot take part" frag -p null

@@ -182,9 +182,10 @@ static int run_rows(struct comparison *cmp, const struct row *rows,
 		    size_t nr_rows, struct summary *s, size_t *n, FILE *csv)
 {
 	unsigned int peers = cmp->nr_peers, runs = cmp->sel.runs;
+	size_t most = nr_rows * peers * runs;
 	int ret = EXIT_OK;
 
-	for (size_t i = 0; i < nr_rows * peers * runs; i++) {
+	for (size_t i = 0; i < most && !interrupted(); i++) {
 		s[*n].row = &rows[i / runs / peers];
 		s[*n].peer = &cmp->peers[i / runs % peers];
 		s[*n].run = i % runs + 1;
@@ -211,18 +212,21 @@ static int run_and_print(struct comparison *cmp, FILE *csv)
 		fprintf(stderr, "slabbench: out of memory\n");
 		exit(EXIT_FAILED);
 	}
+	interrupt_catch();
 	say_left_out(cmp, rows, nr_rows);
 	where_start();
 	csv_head(csv);
 	progress_start(most);
 	ret = run_rows(cmp, rows, nr_rows, s, &n, csv);
 	progress_end();
+	if (interrupted())
+		fprintf(cmp->results.out, "# interrupted: these are the runs until then\n");
 	print_table(s, n, cmp->results.out);
 	free(s);
 	free(rows);
-	if (ret == EXIT_OK && one_missing(cmp))
-		ret = EXIT_USAGE;
-	return ret;
+	if (interrupted())
+		return EXIT_INTERRUPTED;
+	return ret == EXIT_OK && one_missing(cmp) ? EXIT_USAGE : ret;
 }
 
 /* As with --json, "-" is the standard output; NULL after a message. */
