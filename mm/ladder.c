@@ -115,6 +115,16 @@ void blocks_put_down(struct zone *z, u32 block, u32 nr)
 	unlock(&z->lock);
 }
 
+/*
+ * What is longer than a block is one object, and its user touches as much of
+ * it as he likes. Where memory has several nodes, what comes on the touch may
+ * come from another one; there it is only left to what is too large to fill.
+ */
+static u32 lazy_from(void)
+{
+	return numa_several() ? HUGE_RUN_BLOCKS : 2;
+}
+
 static struct bringup how_to(enum backing backing, u32 blocks)
 {
 	bool hugetlb = backing == BACKING_HUGETLB;
@@ -122,7 +132,7 @@ static struct bringup how_to(enum backing backing, u32 blocks)
 	return (struct bringup){
 		.backing = backing,
 		.huge_shift = hugetlb ? hugetlb_default_shift() : 0,
-		.lazy = !hugetlb && blocks >= HUGE_RUN_BLOCKS,
+		.lazy = !hugetlb && blocks >= lazy_from(),
 	};
 }
 
@@ -167,13 +177,13 @@ bool blocks_bring_up_at(struct zone *z, u32 block, u32 nr, rn_gfp_t flags)
 }
 
 /* How many blocks to bring up when @least are needed. */
-static u32 extent(struct zone *z, u32 least)
+static u32 extent(struct zone *z, u32 least, bool lazy)
 {
 	u32 most = least;
 
 	lock(&z->lock);
 	/* One thread brings up more than it needs; others then need less. */
-	if (!z->bringing++ && least < HUGE_RUN_BLOCKS)
+	if (!z->bringing++ && !lazy)
 		most = min(zone_nr_up(z) >> EXTENT_SHIFT, EXTENT_MAX);
 	unlock(&z->lock);
 	return max(most, least);
@@ -190,7 +200,8 @@ static u32 grow(struct zone *z, enum backing backing, u32 nr, bool *zeroed)
 		step_count(z, backing, STEP_UNSUPPORTED);
 		return NO_PFN;
 	}
-	block = blocks_bring_up(z, &how, least, extent(z, least), &got);
+	block = blocks_bring_up(z, &how, least, extent(z, least, how.lazy),
+				&got);
 	lock(&z->lock);
 	z->bringing--;
 	if (block != NO_BLOCK) {
