@@ -258,5 +258,70 @@ check "a long run" await worker
 check "it is stopped" end TERM
 check "the measured process is gone" is_gone "$worker"
 
+# --- with another program watching ---
+
+# The exit code 3, if the system does not let it watch.
+watch()		# arguments
+{
+	"$bench" run "$@" >"$tmp/out" 2>"$tmp/err"
+	code=$?
+}
+
+missing()	# program, option...
+{
+	program=$1
+	shift
+	PATH=$tmp/nowhere "$bench" run -w pair -s 64 -n 1000 "$@" \
+		>"$tmp/out" 2>"$tmp/err"
+	[ $? -eq 3 ] && grep -q "needs $program" "$tmp/err" &&
+		[ ! -s "$tmp/out" ]
+}
+
+check "no strace" missing strace --contention
+check "no perf" missing perf --flamegraph "$tmp/graph.svg"
+
+watch -a freelist -w pair -s 64 -n 2000 -t 1,2 --contention --json "$tmp/json"
+if [ $code -eq 3 ]; then
+	echo "SKIP contention: $(tail -n 1 "$tmp/err")"
+else
+	check "contention" [ $code -eq 0 ]
+	check "contention: keys" has_keys futex_calls futex_s
+	check "contention: one thread waits for nobody" \
+		[ "$(value futex_calls | head -n 1)" -eq 0 ]
+	check "contention: two wait for each other" \
+		[ "$(value futex_calls | tail -n 1)" -gt 0 ]
+	check "contention: printed" out_has 'futex [1-9][0-9]* calls 0\.[0-9]* s'
+fi
+
+# A program of that name draws what it is given.
+mkdir "$tmp/bin"
+cat >"$tmp/bin/inferno-flamegraph" <<-EOF
+	#!/bin/sh
+	echo "<svg>"
+	cat "\$1"
+EOF
+chmod +x "$tmp/bin/inferno-flamegraph"
+old_path=$PATH
+PATH=$tmp/bin:$PATH
+watch -a rn,malloc -w pair -s 64 -n 20000000 --flamegraph "$tmp/graph.svg"
+PATH=$old_path
+if [ $code -eq 3 ]; then
+	echo "SKIP flame graph: $(tail -n 1 "$tmp/err")"
+else
+	check "flame graph" [ $code -eq 0 ]
+	for a in rn malloc; do
+		check "flame graph: stacks of $a" grep -q \
+			"^pair 64 bytes 1 threads $a;.* [1-9][0-9]*\$" \
+			"$tmp/graph.folded"
+	done
+	check "flame graph: no stack is there twice" [ -z "$(sed \
+		's/ [0-9]*$//' "$tmp/graph.folded" | uniq -d)" ]
+	check "flame graph: drawn" [ "$(head -n 1 "$tmp/graph.svg")" = "<svg>" ]
+	check "flame graph: from the stacks" \
+		[ "$(sed 1d "$tmp/graph.svg")" = "$(cat "$tmp/graph.folded")" ]
+	check "flame graph: nothing else is left" \
+		[ "$(find "$tmp" -name 'graph*' | wc -l)" -eq 2 ]
+fi
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -183,6 +183,10 @@ static void set_figures(json_t *obj, const struct row *row,
 	set_counters(obj, &res->counters);
 	if (row->latency)
 		set_latency(obj, res);
+	if (res->futexes_counted) {
+		set_int(obj, "futex_calls", res->futex_calls);
+		set(obj, "futex_s", json_real(res->futex_s));
+	}
 	snprintf(sum, sizeof(sum), "%016llx",
 		 (unsigned long long)res->checksum);
 	set(obj, "checksum", json_string(sum));

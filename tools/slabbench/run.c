@@ -7,13 +7,18 @@
 #include <string.h>
 #include "options.h"
 #include "results.h"
+#include "trace.h"
 
 struct run_args {
 	struct selection sel;
 	struct results results;
 	unsigned int nr_allocators;
 	enum allocator allocators[MAX_LIST];
+	struct flamegraph graph;
+	bool contention;
 };
+
+enum { OPT_FLAMEGRAPH = 0x500, OPT_CONTENTION };
 
 static void add_allocator(struct argp_state *state, const char *word, void *arg)
 {
@@ -42,6 +47,12 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'a':
 		return split_list(state, arg, "-a", add_allocator, args);
+	case OPT_FLAMEGRAPH:
+		args->graph.svg = arg;
+		return 0;
+	case OPT_CONTENTION:
+		args->contention = true;
+		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s': there are only options here", arg);
 		return EINVAL;
@@ -56,6 +67,12 @@ static const struct argp_option run_options[] = {
 	  "process has; null: does nothing; freelist: one mutex over free "
 	  "lists; in cache alone rn-cache: the type has a cache of its own, "
 	  "and rn-bulk: many from it at a time", 0 },
+	{ "contention", OPT_CONTENTION, NULL, 0,
+	  "Count the futex calls of each row in one more run, under strace",
+	  0 },
+	{ "flamegraph", OPT_FLAMEGRAPH, "FILE.svg", 0,
+	  "Draw where the time of one more run of each row goes, by perf's "
+	  "stacks, which FILE.folded keeps", 0 },
 	{ 0 }
 };
 
@@ -125,13 +142,16 @@ static void print_result(FILE *out, const struct row *row, unsigned int run,
 		fprintf(out, "  held %llu kB, %.1f a thread",
 			(unsigned long long)res->held_kb,
 			(double)res->held_kb / row->threads);
+	if (res->futexes_counted)
+		fprintf(out, "  futex %llu calls %.6f s",
+			(unsigned long long)res->futex_calls, res->futex_s);
 	fputc('\n', out);
 	if (row->latency)
 		print_latency(out, res);
 }
 
 static int run_once(struct results *results, const struct row *row,
-		    unsigned int run)
+		    unsigned int run, const struct result *traced)
 {
 	const char *preload = getenv("LD_PRELOAD");
 	struct peer as_it_is = { .allocator = row->allocator };
@@ -146,6 +166,9 @@ static int run_once(struct results *results, const struct row *row,
 		      allocator_names[row->allocator], row->threads, run);
 	if (spawn_row(row, NULL, NULL, &res))
 		return -1;
+	res.futexes_counted = traced->futexes_counted;
+	res.futex_calls = traced->futex_calls;
+	res.futex_s = traced->futex_s;
 	progress_clear();
 	print_result(results->out, row, run, &res);
 	fflush(results->out);
@@ -179,21 +202,52 @@ static unsigned int count_runs(const struct run_args *args,
 	return runs;
 }
 
-static int run_all(const struct run_args *args, struct results *results,
-		   struct row *rows, size_t n)
+/* What it costs to look closely, the runs that are timed do not pay. */
+static int trace(struct run_args *args, const struct row *row,
+		 struct result *traced)
 {
+	int ret = EXIT_OK;
+
+	if (args->contention)
+		ret = futexes_count(row, traced);
+	if (!ret && args->graph.svg)
+		ret = flamegraph_add(&args->graph, row);
+	return ret;
+}
+
+static int run_row(struct run_args *args, struct row *row)
+{
+	struct result traced = { .ops = 0 };
+	int ret = trace(args, row, &traced);
+
+	for (unsigned int r = 1; !ret && r <= args->sel.runs; r++)
+		if (run_once(&args->results, row, r, &traced))
+			ret = EXIT_FAILED;
+	return interrupted() ? EXIT_INTERRUPTED : ret;
+}
+
+static int run_all(struct run_args *args, struct row *rows, size_t n)
+{
+	int ret = EXIT_OK;
+
 	for (size_t i = 0; i < n; i++)
-		for (unsigned int a = 0; a < args->nr_allocators; a++)
-			for (unsigned int r = 1; r <= args->sel.runs; r++) {
-				rows[i].allocator = args->allocators[a];
-				if (!workload_takes(rows[i].workload,
-						    rows[i].allocator))
-					continue;
-				if (run_once(results, &rows[i], r))
-					return interrupted() ?
-						EXIT_INTERRUPTED : EXIT_FAILED;
-			}
-	return EXIT_OK;
+		for (unsigned int a = 0; !ret && a < args->nr_allocators; a++) {
+			rows[i].allocator = args->allocators[a];
+			if (workload_takes(rows[i].workload,
+					   rows[i].allocator))
+				ret = run_row(args, &rows[i]);
+		}
+	return ret;
+}
+
+/* Whatever can be known to fail fails before anything is measured. */
+static int open_all(struct run_args *args)
+{
+	int ret = args->contention ? futexes_possible() : EXIT_OK;
+
+	if (!ret && args->graph.svg)
+		ret = flamegraph_open(&args->graph);
+	return ret ? ret : results_open(&args->results, args->sel.json);
 }
 
 int cmd_run(int argc, char **argv)
@@ -214,7 +268,7 @@ int cmd_run(int argc, char **argv)
 		free(rows);
 		return EXIT_USAGE;
 	}
-	ret = results_open(&args.results, args.sel.json);
+	ret = open_all(&args);
 	if (ret) {
 		free(rows);
 		return ret;
@@ -222,10 +276,12 @@ int cmd_run(int argc, char **argv)
 	print_head(args.results.out);
 	interrupt_catch();
 	progress_start(runs);
-	ret = run_all(&args, &args.results, rows, n);
+	ret = run_all(&args, rows, n);
 	progress_end();
 	if (ret == EXIT_INTERRUPTED)
 		fprintf(args.results.out, "# interrupted: these are the runs until then\n");
 	free(rows);
+	if (!ret && args.graph.svg)
+		ret = flamegraph_draw(&args.graph);
 	return results_end(&args.results, ret);
 }

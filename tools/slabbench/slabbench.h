@@ -107,6 +107,8 @@ static_assert(sizeof(struct row) <= 4096, "a pipe takes it whole");
  *	one, where the workload keeps count
  * @usable_bytes: what the allocator made of them, or 0
  * @held_kb: RSS + HugetlbPages at that time, without @base_kb
+ * @futex_calls: of another run, if @futexes_counted there
+ * @futex_s: time spent in them, added up over the threads
  * @counters: of the timed part
  * @clock_ns: with --latency: the cost of the clock, subtracted from @latency
  * @latency: of allocations, frees, both
@@ -125,6 +127,9 @@ struct result {
 	uint64_t final_hugetlb_kb;
 	uint64_t rollup_rss_kb;
 	uint64_t live_bytes, usable_bytes, held_kb;
+	uint64_t futex_calls;
+	double futex_s;
+	bool futexes_counted;
 	struct counters counters;
 	uint64_t clock_ns;
 	struct percentiles latency[NR_LATENCIES + 1];
@@ -239,6 +244,9 @@ struct series {
 struct peer;
 int spawn_row(const struct row *row, const struct peer *peer,
 	      struct series *series, struct result *res);
+
+int spawn_row_under(const struct row *row, const char *const *tool,
+		    struct result *res);
 
 /* interrupt.c */
 void interrupt_catch(void);

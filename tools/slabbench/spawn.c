@@ -17,6 +17,7 @@
 /* Often enough for a seq of a second, seldom enough not to be noticed. */
 #define SAMPLE_MS	50
 #define SERIES_MS	10
+#define MAX_TOOL	16	/* words of a program that watches */
 
 /* The worker as its starter knows it. */
 struct measured {
@@ -68,7 +69,29 @@ static void set_environment(const struct peer *peer)
 		add_setting(peer->env);
 }
 
-static void start_worker(int in, int out, int live, const struct peer *peer)
+/* The same, watched by another program: @tool ends with NULL. */
+static void start_watched(const char *const *tool, char *const *worker)
+{
+	char *argv[MAX_TOOL + 8], self[64];
+	size_t n = 0;
+
+	while (n < MAX_TOOL && tool[n]) {
+		argv[n] = (char *)tool[n];
+		n++;
+	}
+	snprintf(self, sizeof(self), "/proc/%d/exe", (int)getppid());
+	argv[n++] = self;
+	for (size_t i = 1; worker[i]; i++)
+		argv[n++] = worker[i];
+	argv[n] = NULL;
+	execvp(argv[0], argv);
+	fprintf(stderr, "slabbench: cannot start %s: %s\n", argv[0],
+		strerror(errno));
+	_exit(EXIT_FAILED);
+}
+
+static void start_worker(int in, int out, int live, const struct peer *peer,
+			 const char *const *tool)
 {
 	char name[] = "slabbench", command[] = "row-worker";
 	char in_text[16], out_text[16], live_text[16];
@@ -79,6 +102,8 @@ static void start_worker(int in, int out, int live, const struct peer *peer)
 	snprintf(live_text, sizeof(live_text), "%d", live);
 	if (peer)
 		set_environment(peer);
+	if (tool)
+		start_watched(tool, argv);
 	/* Not by name: a rebuild half-way must not change what is measured. */
 	execv("/proc/self/exe", argv);
 	fprintf(stderr, "slabbench: cannot start itself: %s\n",
@@ -198,7 +223,7 @@ static int open_live(struct measured *m)
 
 /* 0, or -1 with errno. */
 static int fork_worker(const struct row *row, const struct peer *peer,
-		       struct measured *m)
+		       const char *const *tool, struct measured *m)
 {
 	int to[2], from[2], live = open_live(m);
 
@@ -220,7 +245,7 @@ static int fork_worker(const struct row *row, const struct peer *peer,
 	if (!m->pid) {
 		close(to[1]);
 		close(from[0]);
-		start_worker(to[0], from[1], live, peer);
+		start_worker(to[0], from[1], live, peer, tool);
 	}
 	/* Less than PIPE_BUF: never waits, never comes in two. */
 	if (m->pid > 0 && write(to[1], row, sizeof(*row)) != sizeof(*row))
@@ -297,6 +322,34 @@ static int check_memory(const struct row *row)
 	return -1;
 }
 
+static int spawn(const struct row *row, const struct peer *peer,
+		 const char *const *tool, struct series *series,
+		 struct result *res)
+{
+	struct measured m = { .series = series };
+	bool have;
+
+	if (check_memory(row))
+		return -1;
+	prepare_memory(row);
+	if (interrupted())
+		return -1;
+	fflush(NULL);
+	if (fork_worker(row, peer, tool, &m)) {
+		fprintf(stderr, "slabbench: cannot start a process: %s\n",
+			strerror(errno));
+		if (m.live)
+			munmap(m.live, LIVE_BYTES);
+		return -1;
+	}
+	have = !await_result(&m, res);
+	close(m.out);
+	munmap(m.live, LIVE_BYTES);
+	if (reap(m.pid, have))
+		return -1;
+	return check_preload(peer, res);
+}
+
 /**
  * spawn_row() - measure a row once, in a fresh process
  * @row: what to run
@@ -310,26 +363,12 @@ static int check_memory(const struct row *row)
 int spawn_row(const struct row *row, const struct peer *peer,
 	      struct series *series, struct result *res)
 {
-	struct measured m = { .series = series };
-	bool have;
+	return spawn(row, peer, NULL, series, res);
+}
 
-	if (check_memory(row))
-		return -1;
-	prepare_memory(row);
-	if (interrupted())
-		return -1;
-	fflush(NULL);
-	if (fork_worker(row, peer, &m)) {
-		fprintf(stderr, "slabbench: cannot start a process: %s\n",
-			strerror(errno));
-		if (m.live)
-			munmap(m.live, LIVE_BYTES);
-		return -1;
-	}
-	have = !await_result(&m, res);
-	close(m.out);
-	munmap(m.live, LIVE_BYTES);
-	if (reap(m.pid, have))
-		return -1;
-	return check_preload(peer, res);
+/* The same as the child of @tool, words that end with NULL. */
+int spawn_row_under(const struct row *row, const char *const *tool,
+		    struct result *res)
+{
+	return spawn(row, NULL, tool, NULL, res);
 }
