@@ -292,7 +292,7 @@ preload_failures()
 		void *malloc(size_t n) { (void)n; abort(); }'
 	check "a crash is said" refuses 1 "killed by signal 6" \
 		$one -p "glibc,crash=$tmp/crash.so"
-	check "the others are still measured" out_has "glibc .* 1\.00~"
+	check "the others are still measured" out_has "glibc .* 1\.00\*"
 	check "the row says failed" out_has "crash *failed"
 
 	check "make a malloc without memory" library empty \
@@ -422,5 +422,4 @@ check "full disk" refuses 1 "cannot write /dev/full" \
 	run -w pair -s 16 -n 1000 --json /dev/full
 check "worker by hand" refuses 1 "row-worker is what" row-worker
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+finish

@@ -7,62 +7,22 @@
 # shellcheck disable=SC2016
 set -u
 
-LC_ALL=C
-export LC_ALL
 obj=${SLAB_OBJ:-.}
 slabinfo=$obj/tools/slabinfo/slabinfo
 wordfreq=$obj/samples/wordfreq/wordfreq
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
+program=$slabinfo
+# shellcheck source=selftests/shell-helpers
+. "${0%/*}/shell-helpers"
+built "$slabinfo" "$wordfreq"
 # What it makes for a command must be gone when it ends.
 mkdir "$tmp/tmpdir"
 TMPDIR=$tmp/tmpdir
 export TMPDIR
-passed=0
-failed=0
 
-for program in "$slabinfo" "$wordfreq"; do
-	if [ ! -x "$program" ]; then
-		echo "$program is not there: build it first"
-		exit 1
-	fi
-done
-
-# check NAME COMMAND...: counts whether the command succeeds
-check()
+# says CODE TEXT ARGUMENT...: likewise, and nothing else
+says()
 {
-	name=$1
-	shift
-	if "$@"; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		echo "FAIL: $name"
-		sed 's/^/    /' "$tmp/out" "$tmp/err" 2>/dev/null | head -n 40
-	fi
-}
-
-# gives CODE ARGUMENT...: slabinfo ends with that exit code
-gives()
-{
-	want=$1
-	shift
-	# shellcheck disable=SC2086 # an emulator may be several words
-	${EMULATOR:-} "$slabinfo" "$@" >"$tmp/out" 2>"$tmp/err"
-	got=$?
-	[ "$got" = "$want" ] && return
-	echo "slabinfo $*: exit code $got, not $want"
-	return 1
-}
-
-# refuses CODE TEXT ARGUMENT...: and says so on stderr, and nothing else
-refuses()
-{
-	code=$1
-	text=$2
-	shift 2
-	gives "$code" "$@" && grep -qF -- "$text" "$tmp/err" &&
-		[ ! -s "$tmp/out" ]
+	refuses "$@" && [ ! -s "$tmp/out" ]
 }
 
 # prints [LINE...]: the output, blanks squeezed, is these lines
@@ -163,7 +123,7 @@ check "JSON: a line each" [ "$(wc -l <"$tmp/out")" -eq 5 ]
 bad()		# name, message, sed script that spoils the text
 {
 	sed "$3" "$tmp/text" >"$tmp/bad"
-	check "$1" refuses 1 "$2" "$tmp/bad"
+	check "$1" says 1 "$2" "$tmp/bad"
 }
 
 bad "another version" "bad:1: this is no slabinfo version 2.1" 1s/2.1/1.1/
@@ -180,8 +140,8 @@ bad "more in use than there are" "bad:4: more objects are in use" 4s/100/300/
 bad "objects larger than their slab" "bad:6: the objects do not fit" \
 	'6s/  102 /  103 /'
 bad "an empty file" "bad: nothing is in it" d
-check "no file" refuses 1 "none: No such file" "$tmp/none"
-check "a directory" refuses 1 "Is a directory" "$tmp"
+check "no file" says 1 "none: No such file" "$tmp/none"
+check "a directory" says 1 "Is a directory" "$tmp"
 
 # --- a command ---
 
@@ -218,18 +178,18 @@ check "the status: with the list" grep -q '^node' "$tmp/out"
 check "a command that a signal ends" gives 137 -- sh -c 'kill -KILL $$'
 check "a signal is said" grep -q 'Killed' "$tmp/err"
 check "a command without the library" \
-	refuses 1 "it does not use libslab" -- true
+	says 1 "it does not use libslab" -- true
 check "a command that fails without it" \
-	refuses 5 "it does not use libslab" -- sh -c 'exit 5'
+	says 5 "it does not use libslab" -- sh -c 'exit 5'
 if [ -n "${EMULATOR:-}" ]; then
 	echo "SKIP a command that is not there: the emulator has no vfork()"
 else
 	check "a command that is not there" \
-		refuses 1 "nonesuch: No such file" -- "$tmp/nonesuch"
+		says 1 "nonesuch: No such file" -- "$tmp/nonesuch"
 fi
 TMPDIR=$tmp/none
 check "no place for the temporary file" \
-	refuses 1 "no temporary file in $tmp/none" -- true
+	says 1 "no temporary file in $tmp/none" -- true
 TMPDIR=$tmp/tmpdir
 check "Ctrl-C is for the command" gives 3 -- sh -c \
 	'cp "$0" "$RN_SLABINFO"; trap "exit 3" INT; kill -INT $PPID; kill -INT $$;
@@ -272,7 +232,7 @@ else
 		grep -qE '^node +1000 +1020 +40 +102$' "$tmp/out"
 	check "the library's own text in slabtop" \
 		gives 0 --as-proc "$tmp/live" -- slabtop -o
-	check "as proc: a command that is not there" refuses 1 \
+	check "as proc: a command that is not there" says 1 \
 		"nonesuch: No such file" --as-proc "$tmp/text" -- \
 		"$tmp/nonesuch"
 fi
@@ -295,29 +255,29 @@ else
 		setpriv --reuid 1234 --regid 1234 --clear-groups
 	slabinfo=$obj/tools/slabinfo/slabinfo
 fi
-check "as proc: a text that is none" refuses 1 \
+check "as proc: a text that is none" says 1 \
 	"this is no slabinfo version 2.1" --as-proc README.rst -- true
-check "as proc: no file" refuses 1 "No such file" --as-proc "$tmp/none" -- true
+check "as proc: no file" says 1 "No such file" --as-proc "$tmp/none" -- true
 check "as proc: a device" \
-	refuses 1 "not a regular file" --as-proc /dev/null -- true
+	says 1 "not a regular file" --as-proc /dev/null -- true
 
 # --- options that are none ---
 
-check "a file and a command" refuses 64 "either FILE or COMMAND" \
+check "a file and a command" says 64 "either FILE or COMMAND" \
 	"$tmp/text" -- true
-check "two files" refuses 64 "one FILE only" "$tmp/text" "$tmp/text"
-check "no command" refuses 64 "a COMMAND is missing" --
-check "as proc: no command" refuses 64 "--as-proc needs a COMMAND" \
+check "two files" says 64 "one FILE only" "$tmp/text" "$tmp/text"
+check "no command" says 64 "a COMMAND is missing" --
+check "as proc: no command" says 64 "--as-proc needs a COMMAND" \
 	--as-proc "$tmp/text"
-check "as proc: an option that goes to waste" refuses 64 \
+check "as proc: an option that goes to waste" says 64 \
 	"--as-proc shows nothing itself" -S --as-proc "$tmp/text" -- true
-check "JSON and a list" refuses 64 "goes with no other form" -j -l "$tmp/text"
-check "a bad expression" refuses 1 "(: " -c '(' "$tmp/text"
+check "JSON and a list" says 64 "goes with no other form" -j -l "$tmp/text"
+check "a bad expression" says 1 "(: " -c '(' "$tmp/text"
 for n in 0 -1 x 1x 99999999999999999999; do
-	check "-N $n" refuses 64 "not a number of lines" -N "$n" "$tmp/text"
+	check "-N $n" says 64 "not a number of lines" -N "$n" "$tmp/text"
 done
 check "an option of the kernel's that needs more than text" \
-	refuses 64 "-- 's'" -s "$tmp/text"
+	says 64 "-- 's'" -s "$tmp/text"
 # shellcheck disable=SC2086
 ${EMULATOR:-} "$slabinfo" "$tmp/text" >/dev/full 2>"$tmp/err"
 check "a full disk" [ $? = 1 ]
@@ -326,5 +286,4 @@ check "help" gives 0 --help
 check "version" gives 0 --version
 check "the version is a number" grep -qE '^slabinfo [0-9]+\.[0-9]' "$tmp/out"
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish

@@ -5,45 +5,11 @@
 # what it allocates it frees.
 set -u
 
-LC_ALL=C
-export LC_ALL
 wordfreq=${SLAB_OBJ:-.}/samples/wordfreq/wordfreq
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-passed=0
-failed=0
-
-if [ ! -x "$wordfreq" ]; then
-	echo "$wordfreq is not there: build it first"
-	exit 1
-fi
-
-# check NAME COMMAND...: counts whether the command succeeds
-check()
-{
-	name=$1
-	shift
-	if "$@"; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		echo "FAIL: $name"
-		sed 's/^/    /' "$tmp/out" "$tmp/err" 2>/dev/null | head -n 40
-	fi
-}
-
-# gives CODE ARGUMENT...: wordfreq ends with that exit code
-gives()
-{
-	want=$1
-	shift
-	# shellcheck disable=SC2086 # an emulator may be several words
-	${EMULATOR:-} "$wordfreq" "$@" >"$tmp/out" 2>"$tmp/err"
-	got=$?
-	[ "$got" = "$want" ] && return
-	echo "wordfreq $*: exit code $got, not $want"
-	return 1
-}
+program=$wordfreq
+# shellcheck source=selftests/shell-helpers
+. "${0%/*}/shell-helpers"
+built "$wordfreq"
 
 # to FILE ARGUMENT...: its standard output goes there, not into $tmp/out
 to()
@@ -178,5 +144,4 @@ check "a full disk is said" says "No space left"
 check "version" gives 0 --version
 check "the version is a number" grep -qE '^wordfreq [0-9]+\.[0-9]' "$tmp/out"
 
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+finish
