@@ -98,12 +98,15 @@ $(singles): | headers
 
 # --- tests and measurements ---
 
-PHONY += check bench
+PHONY += check bench bench-full
 check: $(libs) $(prog-dirs)
 	$(Q)$(MAKE) $(build)=selftests check
 
 bench: $(prog-dirs)
 	$(Q)scripts/bench $(o) $(BENCH_ARGS)
+
+bench-full: $(prog-dirs)
+	$(Q)scripts/bench $(o) --full $(BENCH_ARGS)
 
 # --- tidying up ---
 
