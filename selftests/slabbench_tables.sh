@@ -104,6 +104,9 @@ for key in workload threads ops ns_per_op checksum pinned alloc_ns_per_op; do
 	check "CSV: $key" [ "$(field $key)" = "$(value $key | tail -n 1)" ]
 done
 check "CSV: what a row does not have is empty" [ -z "$(field slots)" ]
+check "CSV of every workload" gives 0 run -n 20 --count 20 --bytes 1M -t 2 \
+	--json "$tmp/json" --csv "$tmp/csv"
+check "CSV: a column for each key of every workload" [ -z "$(key_columns)" ]
 check "CSV of compare, on the standard output" gives 0 compare -w pair \
 	-s 16 -n 1000 -p glibc -r 2 --csv -
 check "CSV of compare: nothing else is there" lines "$tmp/out" 5
