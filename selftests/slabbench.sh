@@ -165,12 +165,16 @@ cpu=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*\([0-9]*\).*/\1/p' \
 	/proc/self/status)
 on_one_cpu()
 {
-	taskset -c "$cpu" "$bench" run -w pair -s 16 -n 1000 -t 2 --pin \
+	taskset -c "$cpu" "$bench" run -w pair -s 16 -n 1000 -t 2 \
 		--json "$tmp/json" >"$tmp/out" 2>"$tmp/err"
 }
 
 check "run on one CPU" on_one_cpu
 check "the CPU is in the result" [ "$(value cpus_allowed)" = "$cpu" ]
+check "threads are pinned" [ "$(value pinned)" = true ]
+check "run without pins" gives 0 run -w pair -s 16 -n 1000 --no-pin \
+	--json "$tmp/json"
+check "threads are not pinned" [ "$(value pinned)" = false ]
 check "the kernel is in the result" [ "$(value kernel)" = "$(uname -r)" ]
 
 aslr="^# shaky: addresses differ .*setarch -R"

@@ -11,7 +11,7 @@
 enum {
 	OPT_COUNT = 0x100, OPT_DIST, OPT_LATENCY, OPT_OPS, OPT_ALLOC_ONLY,
 	OPT_PATTERN, OPT_PRODUCERS, OPT_BYTES,
-	OPT_SEED, OPT_WARMUP, OPT_PIN, OPT_JSON,
+	OPT_SEED, OPT_WARMUP, OPT_NO_PIN, OPT_JSON,
 };
 
 static const struct argp_option selection_options[] = {
@@ -55,8 +55,9 @@ static const struct argp_option selection_options[] = {
 	  "a fresh start is measured, as in seq)", 4 },
 	{ "latency", OPT_LATENCY, NULL, 0,
 	  "Time each operation too: percentiles, at the price of throughput", 4 },
-	{ "pin", OPT_PIN, NULL, 0,
-	  "Pin each thread to a CPU, in turn (default: not)", 4 },
+	{ "no-pin", OPT_NO_PIN, NULL, 0,
+	  "Leave threads to the scheduler (default: each thread has a CPU of "
+	  "those allowed, in turn)", 4 },
 	{ "json", OPT_JSON, "FILE", 0,
 	  "Write an object a line for each run to FILE; - is the standard "
 	  "output, and moves the table to standard error", 4 },
@@ -301,8 +302,8 @@ static error_t parse_selection(int key, char *arg, struct argp_state *state)
 	case OPT_WARMUP:
 		sel->warmup = parse_number(state, "--warmup", arg, 0, 100);
 		return 0;
-	case OPT_PIN:
-		sel->pin = true;
+	case OPT_NO_PIN:
+		sel->pin = false;
 		return 0;
 	case OPT_JSON:
 		sel->json = arg;

@@ -30,7 +30,7 @@ struct selection {
 };
 
 #define SELECTION_DEFAULTS {						\
-	.seed = DEFAULT_SEED, .warmup = 10, .runs = 1, .divide = 1,	\
+	.seed = DEFAULT_SEED, .warmup = 10, .runs = 1, .divide = 1, .pin = true,	\
 }
 
 /* A child parser; its input is a struct selection. */

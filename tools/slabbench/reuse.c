@@ -50,7 +50,7 @@ const struct workload workload_reuse = {
 	.help = "rounds of 500 allocations and their 500 frees; an iteration "
 		"is a round, an operation one of each",
 	.mix = reuse_mix,
-	.total = 40000,
+	.total = 300000,
 	.threads = one_thread,
 	.table_len = reuse_len,
 	.live = reuse_len,

@@ -153,24 +153,28 @@ static void pass(struct worker *w, uint64_t iterations, bool checked)
 	w->end_ns[w->phase] = now_ns();
 }
 
-/* The n-th CPU that the process may use, in turn. */
+/* More than a kernel can be built for. */
+#define MAX_CPUS	16384
+
+/*
+ * The n-th CPU that the process may use, in turn. Not by CPU_ALLOC(): its
+ * malloc would be the first call that the measured allocator sees of a thread.
+ */
 static void pin_to_cpu(unsigned int n)
 {
-	int max = (int)sysconf(_SC_NPROCESSORS_CONF);
-	size_t len = CPU_ALLOC_SIZE(max);
-	cpu_set_t *set = CPU_ALLOC(max);
+	unsigned long bits[MAX_CPUS / (8 * sizeof(long))];
+	cpu_set_t *set = (cpu_set_t *)bits;
 	int cpu = -1;
 
-	if (!set || sched_getaffinity(0, len, set))
+	if (sched_getaffinity(0, sizeof(bits), set))
 		die("cannot read the CPUs allowed: %s", strerror(errno));
-	for (n %= CPU_COUNT_S(len, set); cpu < 0 || n--;)
-		while (!CPU_ISSET_S(++cpu, len, set))
+	for (n %= CPU_COUNT_S(sizeof(bits), set); cpu < 0 || n--;)
+		while (!CPU_ISSET_S(++cpu, sizeof(bits), set))
 			;
-	CPU_ZERO_S(len, set);
-	CPU_SET_S(cpu, len, set);
-	if (sched_setaffinity(0, len, set))
+	CPU_ZERO_S(sizeof(bits), set);
+	CPU_SET_S(cpu, sizeof(bits), set);
+	if (sched_setaffinity(0, sizeof(bits), set))
 		die("cannot pin to CPU %d: %s", cpu, strerror(errno));
-	CPU_FREE(set);
 }
 
 static void *worker_main(void *arg)
