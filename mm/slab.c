@@ -284,7 +284,8 @@ static void take_freelist(struct cache_node *n, struct page *slab)
  * Inlined always: gcc takes a function that only prefetches for one without
  * effect, and drops the call.
  */
-static __always_inline void fetch_objects(const struct rn_cache *c, const struct page *slab)
+static __always_inline void fetch_objects(const struct rn_cache *c,
+					  const struct page *slab)
 {
 	const char *object = slab_address(slab) + c->free_offset;
 

@@ -19,19 +19,6 @@ done
 
 # --- the same operations over each allocator ---
 
-run_over()	# allocators, number of them, workload, more arguments
-{
-	allocators=$1
-	n=$2
-	shift 2
-	check "run $*" gives 0 run -a "$allocators" --json "$tmp/json" -w "$@"
-	check "$*: a line for each run" lines "$tmp/json" "$n"
-	check "$*: keys" has_keys
-	check "$*: the same operations everywhere" is_same checksum
-	check "$*: the same number of them" is_same ops
-	check "$*: time passed" is_positive ns_per_op
-}
-
 holds_all()
 {
 	value frag_ratio | awk '$1 < 1 { bad = 1 } END { exit bad || !NR }'

@@ -16,19 +16,6 @@ done
 
 # --- the same operations over each allocator ---
 
-run_over()	# allocators, number of them, workload, more arguments
-{
-	allocators=$1
-	n=$2
-	shift 2
-	check "run $*" gives 0 run -a "$allocators" --json "$tmp/json" -w "$@"
-	check "$*: a line for each run" lines "$tmp/json" "$n"
-	check "$*: keys" has_keys
-	check "$*: the same operations everywhere" is_same checksum
-	check "$*: the same number of them" is_same ops
-	check "$*: time passed" is_positive ns_per_op
-}
-
 all=rn,malloc,null,freelist
 for t in 1 3; do
 	run_over $all 4 falseshare-active -n 1000 -t $t

@@ -17,7 +17,7 @@
  *
  * The objects are stored and loaded through a register alone, not an index. A
  * pop that follows its push then gets the object without waiting for the
- * address of the store, which took a walk through row map, slot and sheaf: 3 ns
+ * address of the store, which took a walk through row map, slot and sheaf: 4 ns
  * a pair instead of 10 on Golden Cove, whose renaming of memory knows no index.
  *
  * The result is in the flags, where the last instruction that sets them leaves
