@@ -91,32 +91,4 @@ __bench_inline void slots_drain(struct worker *w, struct ops a)
 			slot_give(w, a, &slots[k]);
 }
 
-/*
- * What small, medium, large and mixed are: the table filled, then a slot at
- * random freed and filled anew in each iteration, then all freed.
- */
-#define REPLACE_PHASES	{ "fill", "replace", "free" }
-
-__bench_inline void replace(struct worker *w, struct ops a,
-			    void (*touch)(char *, size_t))
-{
-	struct slot *slots = worker_slots(w);
-	uint64_t x = w->rng;
-
-	slots_fill(w, a, touch, &x);
-	phase_end(w);
-	for (uint64_t i = 0; i < w->iterations; i++) {
-		struct slot *s = &slots[random_below(&x, w->row->count)];
-
-		slot_give(w, a, s);
-		slot_take(w, a, s, draw_size(w->row, &x));
-		touch(s->p, s->size);
-	}
-	fold(&w->checksum, x);
-	fold(&w->checksum, *w->live);
-	phase_end(w);
-	slots_drain(w, a);
-	w->ops = w->row->count + w->iterations;
-}
-
 #endif /* SLABBENCH_SLOTS_H */
