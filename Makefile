@@ -45,7 +45,8 @@ export o
 # Not RN_*: those in the environment are the library's own options.
 LIBSLAB_VERSION := $(VERSION).$(PATCHLEVEL).$(SUBLEVEL)
 SONAME := libslab.so.$(VERSION)
-export LIBSLAB_VERSION SONAME
+MALLOC_SONAME := libslabmalloc.so.$(VERSION)
+export LIBSLAB_VERSION SONAME MALLOC_SONAME
 
 # Goals that neither compile nor need a compiler.
 no-build := help clean mrproper tags TAGS cscope uninstall
@@ -66,21 +67,25 @@ prog-dirs := tools/slabbench tools/slabinfo samples/wordfreq
 test-dirs := selftests
 
 libs := $(addprefix $(o),libslab.a $(SONAME) libslab.so libslab.pc)
-all: $(libs) $(prog-dirs)
+# The malloc replacement; a sanitizer is one itself.
+malloc-y := $(if $(SAN),,compat)
+malloc-libs := $(if $(SAN),,$(addprefix $(o),libslabmalloc.a \
+	$(MALLOC_SONAME) libslabmalloc.so))
+all: $(libs) $(malloc-libs) $(prog-dirs)
 
 include scripts/Makefile.lib
 include scripts/Makefile.install
 include scripts/Makefile.dev
 
 # What the folders make is made by one more make in each.
-PHONY += $(core-y) $(prog-dirs) $(test-dirs) libs
-$(core-y): | headers
+PHONY += $(core-y) $(malloc-y) $(prog-dirs) $(test-dirs) libs
+$(core-y) $(malloc-y): | headers
 	$(Q)$(MAKE) $(build)=$@ need-pic=y
 $(prog-dirs): $(o)libslab.a
 	$(Q)$(MAKE) $(build)=$@
-$(test-dirs): $(libs) $(prog-dirs)
+$(test-dirs): $(libs) $(malloc-libs) $(prog-dirs)
 	$(Q)$(MAKE) $(build)=$@
-libs: $(libs)
+libs: $(libs) $(malloc-libs)
 
 # Tools, samples and tests include <rn/...> through this folder, in which
 # nothing but the public headers can be found.
@@ -99,7 +104,7 @@ $(singles): | headers
 # --- tests and measurements ---
 
 PHONY += check bench bench-full
-check: $(libs) $(prog-dirs)
+check: $(libs) $(malloc-libs) $(prog-dirs)
 	$(Q)$(MAKE) $(build)=selftests check
 
 bench: $(prog-dirs)
@@ -110,7 +115,7 @@ bench-full: $(prog-dirs)
 
 # --- tidying up ---
 
-made-dirs := $(sort $(core-y) $(dir $(core-y) $(prog-dirs)) $(prog-dirs) \
+made-dirs := $(sort $(core-y) compat $(dir $(core-y) $(prog-dirs)) $(prog-dirs) \
 	$(test-dirs))
 made-dirs := $(patsubst %/,%,$(filter-out ./,$(made-dirs)))
 
@@ -124,7 +129,9 @@ clean:
 	$(Q)rm -f $(addprefix $(o),tools/slabbench/slabbench \
 		tools/slabinfo/slabinfo samples/wordfreq/wordfreq)
 	$(Q)rm -rf $(addprefix $(o)selftests/,static shared unit log)
-	$(Q)rm -f $(libs) $(addprefix $(o),libslab.o .libslab.o.cmd \
+	$(Q)rm -f $(libs) $(malloc-libs) $(addprefix $(o),libslab.o \
+		.libslab.o.cmd libslabmalloc.o .libslabmalloc.o.cmd \
+		.libslabmalloc.a.cmd .$(MALLOC_SONAME).cmd .libslabmalloc.so.cmd \
 		.libslab.a.cmd .$(SONAME).cmd .libslab.so.cmd .libslab.pc.cmd)
 
 mrproper: clean

@@ -62,7 +62,6 @@ void hugetlb_init(void)
 		if (sizes[i] <= 0 || !is_power_of_2((unsigned long)sizes[i]))
 			continue;
 		pool->shift = ilog2(sizes[i]);
-		pool->mount = hugetlbfs_find_path_for_size(sizes[i]);
 		nr_hugetlb_pools++;
 	}
 	choose_size();
@@ -128,7 +127,6 @@ static void pool_lines(struct seq *s, const struct hugetlb_pool *pool)
 			seq_printf(s, "hugetlb_%lukB_node%d_free %llu\n", kb, n,
 				   (unsigned long long)pool_figure(pool->shift,
 					n, "free_hugepages"));
-	seq_printf(s, "hugetlb_%lukB_mounted %d\n", kb, !!pool->mount);
 	seq_printf(s, "hugetlb_%lukB_kept_for_fork %llu\n", kb,
 		   (unsigned long long)READ_ONCE(pool->fork_kept));
 }

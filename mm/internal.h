@@ -254,6 +254,11 @@ int pages_reserve(size_t bytes, int node, unsigned int flags);
 /* --- large.c: runs of pages given to a user --- */
 
 void *large_alloc(size_t size, rn_gfp_t flags, int node);
+/*
+ * Of the large object at @p, of at least @size + @align - PAGEBLOCK_BYTES, what
+ * starts at the first boundary of @align and has @size bytes; the rest is freed.
+ */
+void *large_cut(void *p, size_t size, size_t align);
 void large_free(void *p, struct page *head);
 /* In place, or moved without a copy, or NULL (then the caller copies). */
 void *large_realloc(void *p, size_t size, rn_gfp_t flags);

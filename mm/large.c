@@ -124,6 +124,25 @@ void *large_realloc(void *p, size_t size, rn_gfp_t flags)
 	return p;
 }
 
+void *large_cut(void *p, size_t size, size_t align)
+{
+	struct page *head = pfn_to_page(ptr_to_pfn(p));
+	u32 nr = head->nr_pages, pages = size_to_pages(size), pfn, lead;
+	unsigned int ticket = gate_enter();
+
+	pfn = ptr_to_pfn((void *)ALIGN((uintptr_t)p, align));
+	lead = pfn - ptr_to_pfn(p);
+	if (lead)
+		__atomic_store_n(&head->type, PAGE_NONE, __ATOMIC_RELEASE);
+	run_to_user(pfn, pages);
+	if (lead)
+		pages_free(pfn - lead, lead);
+	if (nr - lead > pages)
+		pages_free(pfn + pages, nr - lead - pages);
+	gate_exit(ticket);
+	return pfn_to_ptr(pfn);
+}
+
 /* --- the public functions --- */
 
 static bool node_is_valid(int node)

@@ -11,11 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct options options = {
-	.ladder = { RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL },
-	.huge_shift = PAGEBLOCK_SHIFT,
-};
-
 /* "2G", "512M", "64k", "4096": bytes, or 0 when it is no size. */
 static size_t parse_size(const char *s)
 {
@@ -116,6 +111,35 @@ static void read_ladder(void)
 	       "ignored", value);
 }
 
+static void ladder_without(enum rung rung)
+{
+	enum rung *to = options.ladder;
+
+	for (enum rung *r = options.ladder; *r != RUNG_END; r++)
+		if (*r != rung)
+			*to++ = *r;
+	*to = RUNG_END;
+}
+
+/* 0 and 1: hugetlb is taken off the ladder, or is the first rung of it. */
+static void read_hugetlb(void)
+{
+	const char *value = secure_getenv("RN_HUGETLB");
+
+	if (!value)
+		return;
+	if (strcmp(value, "0") && strcmp(value, "1")) {
+		report("RN_HUGETLB=%s is not 0 or 1; ignored", value);
+		return;
+	}
+	ladder_without(RUNG_HUGETLB);
+	if (*value == '0')
+		return;
+	memmove(options.ladder + 1, options.ladder,
+		sizeof(options.ladder) - sizeof(options.ladder[0]));
+	options.ladder[0] = RUNG_HUGETLB;
+}
+
 static void read_percpu(void)
 {
 	const char *value = secure_getenv("RN_PERCPU");
@@ -177,7 +201,7 @@ static void read_slabinfo(void)
 }
 
 static const char *const known[] = {
-	"RN_FORK", "RN_HUGEPAGESIZE", "RN_LADDER", "RN_PERCPU", "RN_RESERVATION",
+	"RN_FORK", "RN_HUGEPAGESIZE", "RN_HUGETLB", "RN_LADDER", "RN_PERCPU", "RN_RESERVATION",
 	"RN_RESERVE", "RN_SLABINFO", "RN_SLABINFO_SIGNAL",
 };
 
@@ -203,6 +227,7 @@ void options_read(void)
 	read_size("RN_RESERVE", &options.reserve);
 	read_size("RN_RESERVATION", &options.reservation);
 	read_huge_size();
+	read_hugetlb();
 	read_ladder();
 	read_percpu();
 	read_fork();

@@ -229,11 +229,9 @@ void vma_name(void *p, size_t bytes, const char *name);
 /**
  * struct hugetlb_pool - a pool of hugetlb pages
  * @shift: log2 of the size of its pages
- * @mount: a hugetlbfs of that size, or NULL; for the stats
  */
 struct hugetlb_pool {
 	unsigned int shift;
-	const char *mount;
 	u64 fork_kept;	/* pages that copies after fork may still need */
 };
 

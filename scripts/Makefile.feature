@@ -24,7 +24,7 @@ $(call need,libhugetlbfs,-lhugetlbfs,libhugetlbfs-dev)
 
 # The library alone needs no more.
 lib-only := libs headers_check $(addprefix $(o),libslab.a $(SONAME) \
-	libslab.so libslab.pc) mm mm/%
+	libslab.so libslab.pc) $(malloc-libs) mm mm/% compat compat/%
 ifneq ($(filter-out $(lib-only),$(may-build)),)
   $(call need,jansson,$(call pkg,jansson),libjansson-dev)
 endif

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What mm/ asks of libnuma and libhugetlbfs, by system calls and sysfs: both
+ * allocate in their constructors and double the start of an empty program, and
+ * loading one inside of malloc() would wait for the loader's lock. The functions
+ * bear the libraries' names and keep their contracts as far as mm/ relies on
+ * them; they are seen in this library alone.
+ *
+ * Called once each, at initialisation and by one thread.
+ */
+#include "compat.h"
+#include "zone.h"
+
+#include <fcntl.h>
+#include <hugetlbfs.h>
+#include <numa.h>
+#include <numaif.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* More than any kernel is built for: it refuses a mask that is too short. */
+#define MASK_BITS	4096
+
+static unsigned long mask_words[MASK_BITS / (8 * sizeof(long))];
+static struct bitmask the_mask = { .size = MASK_BITS, .maskp = mask_words };
+
+long get_mempolicy(int *mode, unsigned long *mask, unsigned long bits,
+		   void *addr, unsigned int flags)
+{
+	return syscall(SYS_get_mempolicy, mode, mask, bits, addr, flags);
+}
+
+long mbind(void *p, unsigned long bytes, int mode, const unsigned long *mask,
+	   unsigned long bits, unsigned int flags)
+{
+	return syscall(SYS_mbind, p, bytes, mode, mask, bits, flags);
+}
+
+long move_pages(int pid, unsigned long n, void **pages, const int *nodes,
+		int *status, int flags)
+{
+	return syscall(SYS_move_pages, pid, n, pages, nodes, status, flags);
+}
+
+int numa_available(void)
+{
+	return get_mempolicy(NULL, NULL, 0, NULL, 0) ? -1 : 0;
+}
+
+/* There is one, which is enough: mm/ gives each back before the next. */
+struct bitmask *numa_allocate_nodemask(void)
+{
+	memset(mask_words, 0, sizeof(mask_words));
+	return &the_mask;
+}
+
+void numa_bitmask_free(struct bitmask *mask)
+{
+	(void)mask;
+}
+
+int numa_bitmask_isbitset(const struct bitmask *mask, unsigned int n)
+{
+	const unsigned int bits = 8 * sizeof(long);
+
+	return n < mask->size && mask->maskp[n / bits] >> n % bits & 1;
+}
+
+struct bitmask *numa_get_mems_allowed(void)
+{
+	struct bitmask *mask = numa_allocate_nodemask();
+
+	if (get_mempolicy(NULL, mask->maskp, mask->size + 1, NULL,
+			  MPOL_F_MEMS_ALLOWED))
+		return NULL;
+	return mask;
+}
+
+/* Is @n in a list such as "0-3,8"? */
+static bool list_has(const char *list, long n)
+{
+	char *end;
+
+	for (const char *p = list; ; p = end + 1) {
+		long from = strtol(p, &end, 10), to = from;
+
+		if (end == p)
+			return false;
+		if (*end == '-')
+			to = strtol(end + 1, &end, 10);
+		if (from <= n && n <= to)
+			return true;
+		if (*end != ',')
+			return false;
+	}
+}
+
+static size_t node_file(int node, const char *name, char *buf, size_t size)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/%s",
+		 node, name);
+	return read_small_file(path, buf, size);
+}
+
+/* The file has a distance for each node that is online, in their order. */
+int numa_distance(int from, int to)
+{
+	char buf[1024], online[512], *p = buf;
+	long d = 0;
+
+	if (!node_file(from, "distance", buf, sizeof(buf)) ||
+	    !read_small_file("/sys/devices/system/node/online", online,
+			     sizeof(online)) || !list_has(online, to))
+		return 0;
+	for (int n = 0; n <= to; n++)
+		if (list_has(online, n))
+			d = strtol(p, &p, 10);
+	return (int)d;
+}
+
+int numa_node_of_cpu(int cpu)
+{
+	char buf[1024];
+
+	for (int n = 0; n < nr_node_ids(); n++)
+		if (node_file(n, "cpulist", buf, sizeof(buf)) &&
+		    list_has(buf, cpu))
+			return n;
+	return -1;
+}
+
+/* --- hugetlb --- */
+
+struct dirent64 {
+	u64 ino;
+	int64_t off;
+	unsigned short len;
+	unsigned char type;
+	char name[];
+};
+
+/* Sizes in bytes, as many as fit; their number. */
+int gethugepagesizes(long sizes[], int most)
+{
+	char buf[2048] __aligned(8);
+	int fd = (int)syscall(SYS_openat, AT_FDCWD,
+			      "/sys/kernel/mm/hugepages",
+			      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	const size_t prefix = strlen("hugepages-");
+	long bytes, n = 0;
+
+	if (fd < 0)
+		return 0;
+	while ((bytes = syscall(SYS_getdents64, fd, buf, sizeof(buf))) > 0) {
+		for (long at = 0; at < bytes && n < most; ) {
+			struct dirent64 *d = (struct dirent64 *)(buf + at);
+
+			if (!strncmp(d->name, "hugepages-", prefix))
+				sizes[n++] = strtol(d->name + prefix, NULL,
+						    10) << 10;
+			at += d->len;
+		}
+	}
+	syscall(SYS_close, fd);
+	return (int)n;
+}

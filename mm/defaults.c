@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the options are where nobody says otherwise. The malloc replacement has
+ * defaults of its own (compat/defaults.c).
+ */
+#include "internal.h"
+
+struct options options = {
+	.ladder = { RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL },
+	.huge_shift = PAGEBLOCK_SHIFT,
+};
