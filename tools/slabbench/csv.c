@@ -27,7 +27,7 @@ static const char *const columns[] = {
 	"cpu_model", "kernel", "thp", "hypervisor",
 	"cpus_allowed", "nodes_allowed",
 	"producers",
-	"futex_calls", "futex_s",
+	"futex_calls", "futex_s", "futexes_by", "futex_waits", "blocked_s",
 };
 
 /* One of the names that phases have, in the order of the workloads. */

@@ -169,6 +169,17 @@ static void set_latency(json_t *obj, const struct result *res)
 	set_percentiles(obj, "free_", &res->latency[LATENCY_FREE]);
 }
 
+static void set_futexes(json_t *obj, const struct futexes *futexes)
+{
+	set(obj, "futexes_by", json_string(futexes->by));
+	set_int(obj, "futex_calls", futexes->calls);
+	set(obj, "futex_s", json_real(futexes->in_calls_ns / 1e9));
+	if (!futexes->waits_known)
+		return;
+	set_int(obj, "futex_waits", futexes->waits);
+	set(obj, "blocked_s", json_real(futexes->blocked_ns / 1e9));
+}
+
 static void set_figures(json_t *obj, const struct row *row,
 			const struct result *res)
 {
@@ -183,10 +194,8 @@ static void set_figures(json_t *obj, const struct row *row,
 	set_counters(obj, &res->counters);
 	if (row->latency)
 		set_latency(obj, res);
-	if (res->futexes_counted) {
-		set_int(obj, "futex_calls", res->futex_calls);
-		set(obj, "futex_s", json_real(res->futex_s));
-	}
+	if (res->futexes.by)
+		set_futexes(obj, &res->futexes);
 	snprintf(sum, sizeof(sum), "%016llx",
 		 (unsigned long long)res->checksum);
 	set(obj, "checksum", json_string(sum));

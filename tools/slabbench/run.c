@@ -15,7 +15,8 @@ struct run_args {
 	unsigned int nr_allocators;
 	enum allocator allocators[MAX_LIST];
 	struct flamegraph graph;
-	bool contention;
+	bool count_futexes;
+	struct contention contention;
 };
 
 enum { OPT_FLAMEGRAPH = 0x500, OPT_CONTENTION };
@@ -51,7 +52,7 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 		args->graph.svg = arg;
 		return 0;
 	case OPT_CONTENTION:
-		args->contention = true;
+		args->count_futexes = true;
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s': there are only options here", arg);
@@ -68,8 +69,8 @@ static const struct argp_option run_options[] = {
 	  "lists; in cache alone rn-cache: the type has a cache of its own, "
 	  "and rn-bulk: many from it at a time", 0 },
 	{ "contention", OPT_CONTENTION, NULL, 0,
-	  "Count the futex calls of each row in one more run, under strace",
-	  0 },
+	  "Count the futex calls of each row in one more run: those that wait, "
+	  "and how long, by the kernel's tracepoints, or all, by strace", 0 },
 	{ "flamegraph", OPT_FLAMEGRAPH, "FILE.svg", 0,
 	  "Draw where the time of one more run of each row goes, by perf's "
 	  "stacks, which FILE.folded keeps", 0 },
@@ -89,10 +90,17 @@ static const struct argp run_argp = {
 	.children = run_children,
 };
 
-static void print_head(FILE *out)
+static void print_head(const struct run_args *args)
 {
+	FILE *out = args->results.out;
+
 	where_start();
 	print_where(out);
+	if (args->contention.by)
+		fprintf(out, "# futex calls: by %s%s%s\n", args->contention.by,
+			args->contention.why_not ? ", as " : "",
+			args->contention.why_not ? args->contention.why_not :
+			"");
 	fprintf(out, "%-18s %6s %7s %-9s %3s %12s %9s %9s %9s %9s\n",
 		"workload", "size", "threads", "allocator", "run", "ops",
 		"ns/op", "ms", "RSS kB", "huge kB");
@@ -116,6 +124,16 @@ static void print_latency(FILE *out, const struct result *res)
 	}
 	fprintf(out, "  without the %llu ns that the clock takes\n",
 		(unsigned long long)res->clock_ns);
+}
+
+static void print_futexes(FILE *out, const struct futexes *futexes)
+{
+	fprintf(out, "  futex %llu calls %.6f s",
+		(unsigned long long)futexes->calls, futexes->in_calls_ns / 1e9);
+	if (futexes->waits_known)
+		fprintf(out, ", %llu waits %.6f s",
+			(unsigned long long)futexes->waits,
+			futexes->blocked_ns / 1e9);
 }
 
 static void print_result(FILE *out, const struct row *row, unsigned int run,
@@ -142,16 +160,15 @@ static void print_result(FILE *out, const struct row *row, unsigned int run,
 		fprintf(out, "  held %llu kB, %.1f a thread",
 			(unsigned long long)res->held_kb,
 			(double)res->held_kb / row->threads);
-	if (res->futexes_counted)
-		fprintf(out, "  futex %llu calls %.6f s",
-			(unsigned long long)res->futex_calls, res->futex_s);
+	if (res->futexes.by)
+		print_futexes(out, &res->futexes);
 	fputc('\n', out);
 	if (row->latency)
 		print_latency(out, res);
 }
 
 static int run_once(struct results *results, const struct row *row,
-		    unsigned int run, const struct result *traced)
+		    unsigned int run, const struct futexes *futexes)
 {
 	const char *preload = getenv("LD_PRELOAD");
 	struct peer as_it_is = { .allocator = row->allocator };
@@ -166,9 +183,7 @@ static int run_once(struct results *results, const struct row *row,
 		      allocator_names[row->allocator], row->threads, run);
 	if (spawn_row(row, NULL, NULL, &res))
 		return -1;
-	res.futexes_counted = traced->futexes_counted;
-	res.futex_calls = traced->futex_calls;
-	res.futex_s = traced->futex_s;
+	res.futexes = *futexes;
 	progress_clear();
 	print_result(results->out, row, run, &res);
 	fflush(results->out);
@@ -204,12 +219,12 @@ static unsigned int count_runs(const struct run_args *args,
 
 /* What it costs to look closely, the runs that are timed do not pay. */
 static int trace(struct run_args *args, const struct row *row,
-		 struct result *traced)
+		 struct futexes *futexes)
 {
 	int ret = EXIT_OK;
 
-	if (args->contention)
-		ret = futexes_count(row, traced);
+	if (args->count_futexes)
+		ret = contention_count(&args->contention, row, futexes);
 	if (!ret && args->graph.svg)
 		ret = flamegraph_add(&args->graph, row);
 	return ret;
@@ -217,11 +232,11 @@ static int trace(struct run_args *args, const struct row *row,
 
 static int run_row(struct run_args *args, struct row *row)
 {
-	struct result traced = { .ops = 0 };
-	int ret = trace(args, row, &traced);
+	struct futexes futexes = { .by = NULL };
+	int ret = trace(args, row, &futexes);
 
 	for (unsigned int r = 1; !ret && r <= args->sel.runs; r++)
-		if (run_once(&args->results, row, r, &traced))
+		if (run_once(&args->results, row, r, &futexes))
 			ret = EXIT_FAILED;
 	return interrupted() ? EXIT_INTERRUPTED : ret;
 }
@@ -243,8 +258,10 @@ static int run_all(struct run_args *args, struct row *rows, size_t n)
 /* Whatever can be known to fail fails before anything is measured. */
 static int open_all(struct run_args *args)
 {
-	int ret = args->contention ? futexes_possible() : EXIT_OK;
+	int ret = EXIT_OK;
 
+	if (args->count_futexes)
+		ret = contention_choose(&args->contention);
 	if (!ret && args->graph.svg)
 		ret = flamegraph_open(&args->graph);
 	return ret ? ret : results_open(&args->results, args->sel.json);
@@ -273,7 +290,7 @@ int cmd_run(int argc, char **argv)
 		free(rows);
 		return ret;
 	}
-	print_head(args.results.out);
+	print_head(&args);
 	interrupt_catch();
 	progress_start(runs);
 	ret = run_all(&args, rows, n);

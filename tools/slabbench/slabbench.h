@@ -91,6 +91,22 @@ struct row {
 static_assert(sizeof(struct row) <= 4096, "a pipe takes it whole");
 
 /**
+ * struct futexes - the futex calls of a run, all threads added up
+ * @by: "tracepoint" or "strace"; NULL where they were not counted
+ * @in_calls_ns: from their entry to their exit
+ * @waits: those that wait, and
+ * @blocked_ns: the time in those, where @waits_known
+ * @lost: records that could not be taken in time
+ */
+struct futexes {
+	const char *by;
+	uint64_t calls, in_calls_ns;
+	uint64_t waits, blocked_ns;
+	bool waits_known;
+	uint64_t lost;
+};
+
+/**
  * struct result - what a measured process found out
  * @ops: operations timed, over all threads
  * @wall_ns: first start to last end, summed over the phases
@@ -107,8 +123,7 @@ static_assert(sizeof(struct row) <= 4096, "a pipe takes it whole");
  *	one, where the workload keeps count
  * @usable_bytes: what the allocator made of them, or 0
  * @held_kb: RSS + HugetlbPages at that time, without @base_kb
- * @futex_calls: of another run, if @futexes_counted there
- * @futex_s: time spent in them, added up over the threads
+ * @futexes: of another run; filled in by whoever started both
  * @counters: of the timed part
  * @clock_ns: with --latency: the cost of the clock, subtracted from @latency
  * @latency: of allocations, frees, both
@@ -127,9 +142,7 @@ struct result {
 	uint64_t final_hugetlb_kb;
 	uint64_t rollup_rss_kb;
 	uint64_t live_bytes, usable_bytes, held_kb;
-	uint64_t futex_calls;
-	double futex_s;
-	bool futexes_counted;
+	struct futexes futexes;
 	struct counters counters;
 	uint64_t clock_ns;
 	struct percentiles latency[NR_LATENCIES + 1];
@@ -247,6 +260,9 @@ int spawn_row(const struct row *row, const struct peer *peer,
 
 int spawn_row_under(const struct row *row, const char *const *tool,
 		    struct result *res);
+struct tracepoint;
+int spawn_row_traced(const struct row *row, struct tracepoint *t,
+		     struct result *res);
 
 /* interrupt.c */
 void interrupt_catch(void);

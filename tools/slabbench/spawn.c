@@ -12,11 +12,12 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include "slabbench.h"
+#include "trace.h"
 
 /* Often enough for a seq of a second, seldom enough not to be noticed. */
 #define SAMPLE_MS	50
 #define SERIES_MS	10
+#define TRACE_MS	2	/* a ring holds some thousand calls */
 #define MAX_TOOL	16	/* words of a program that watches */
 
 /* The worker as its starter knows it. */
@@ -25,6 +26,7 @@ struct measured {
 	int out;		/* gives the result */
 	uint64_t *live;		/* its counters of live bytes */
 	struct series *series;
+	struct tracepoint *trace;
 	uint64_t hugetlb_kb;	/* the most seen */
 	uint64_t start_ns;
 };
@@ -149,12 +151,14 @@ static void sample(struct measured *m)
 static int await_result(struct measured *m, struct result *res)
 {
 	struct pollfd pfd = { .fd = m->out, .events = POLLIN };
-	int n, ms = m->series ? SERIES_MS : SAMPLE_MS;
+	int n, ms = m->trace ? TRACE_MS : m->series ? SERIES_MS : SAMPLE_MS;
 
 	while ((n = poll(&pfd, 1, ms)) == 0 || (n < 0 && errno == EINTR)) {
 		if (interrupted())
 			kill(m->pid, SIGTERM);
 		sample(m);
+		if (m->trace)
+			tracepoint_read(m->trace, now_ns());
 	}
 	if (n < 0 || read(m->out, res, sizeof(*res)) != sizeof(*res))
 		return -1;
@@ -323,10 +327,8 @@ static int check_memory(const struct row *row)
 }
 
 static int spawn(const struct row *row, const struct peer *peer,
-		 const char *const *tool, struct series *series,
-		 struct result *res)
+		 const char *const *tool, struct measured m, struct result *res)
 {
-	struct measured m = { .series = series };
 	bool have;
 
 	if (check_memory(row))
@@ -363,12 +365,20 @@ static int spawn(const struct row *row, const struct peer *peer,
 int spawn_row(const struct row *row, const struct peer *peer,
 	      struct series *series, struct result *res)
 {
-	return spawn(row, peer, NULL, series, res);
+	return spawn(row, peer, NULL, (struct measured){ .series = series },
+		     res);
 }
 
 /* The same as the child of @tool, words that end with NULL. */
 int spawn_row_under(const struct row *row, const char *const *tool,
 		    struct result *res)
 {
-	return spawn(row, NULL, tool, NULL, res);
+	return spawn(row, NULL, tool, (struct measured){ .pid = 0 }, res);
+}
+
+/* The same while @t takes down its futex calls. */
+int spawn_row_traced(const struct row *row, struct tracepoint *t,
+		     struct result *res)
+{
+	return spawn(row, NULL, NULL, (struct measured){ .trace = t }, res);
 }
