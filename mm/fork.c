@@ -12,35 +12,88 @@
  * of an object without the step that took it.
  *
  * A slow path may be entered again inside itself (a constructor allocates);
- * only the outermost counts. A signal handler that forks inside of one waits
- * for all others.
+ * only the outermost counts.
+ *
+ * A signal handler may fork, and may have interrupted a slow path. What that
+ * one holds stays held until the handler returns, and whoever waits for it
+ * inside would never leave. So a thread that waits for a lock, while a fork
+ * waits for it, leaves the gate for as long (gate_leave(), from lock_slow()):
+ *   at once, if the lock is the forking thread's;
+ *   after ten naps, if it is another's. That one either goes on, and no more
+ *   than time is lost, or it has left the gate too, with the lock in its hands:
+ *   one that shrinks has slab_mutex and drain_mutex while it takes others, one
+ *   that brings memory up has zone.turn while it takes zone.lock.
+ * So everybody inside either runs or leaves, whatever the order of locks, and
+ * fork() goes on. Before it takes the lock, a thread that left comes back in,
+ * and waits for the gate to open. Nothing is changed by who is not inside.
+ *
+ * The child has none of these threads:
+ *   What they had in their hands is lost to it: of each thread at most a sheaf
+ *   or two and a slab, or a run of pageblocks on its way up or down.
+ *   The locks they held are free for the taking (gate_owner_gone()), whose
+ *   owners' numbers it knows to be gone. Each is a lock under which its owner
+ *   went to wait for another one, and there the data is whole: the list of
+ *   caches is changed by single stores with no wait in between, a turn covers
+ *   no data, a sheaf leaves its barn before the pool takes it. Only slots that
+ *   a shrinker had closed and not emptied yet are opened again
+ *   (percpu_after_fork()).
+ *
+ * Two handlers that fork at once, both inside of a slow path, cannot both have
+ * that: the first one's child has the other's slow path half done. It is the
+ * same for a handler that allocates inside of one. Such a child can exec and
+ * exit; a lock of theirs is reported when the child comes to need it.
  */
 #define _GNU_SOURCE
 #include "percpu.h"
+#include "syscalls.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* Counters of those inside, spread so that CPUs do not share a line. */
 #define NR_COUNTERS	64
 
+/* Naps that a thread takes inside, when it is not the forking one's lock. */
+#define LONG_WAIT	10
+
+/* Rounds of sched_yield() before who waits for the others sleeps. */
+#define YIELDS		100
+
 static struct {
 	u32 shut;		/* also the futex of those who wait outside */
+	u32 forker;		/* the tag of who shut it */
+	u32 torn;		/* have left within something half done */
 	struct lock forking;	/* one fork() at a time */
+	u64 mine;		/* the forking thread's counter, of it alone */
 	struct {
-		u32 inside;
+		/* Their number, and the sum of their tags in the upper half. */
+		u64 inside;
 	} __aligned(64) count[NR_COUNTERS];
 } gate;
 
-static __thread unsigned int depth;	/* of this thread inside the gate */
+/* In a child: tags that threads of the parent had. */
+static struct {
+	u32 upto;		/* 0 where this process is nobody's child */
+	u32 survivor;		/* but for this one's */
+	bool torn;
+} gone;
+
+__thread struct thread_self thread_self;
+static u64 nr_threads;		/* that ever had a tag */
+
+noinline u32 thread_tag_slow(void)
+{
+	u64 n = __atomic_add_fetch(&nr_threads, 1, __ATOMIC_RELAXED);
+
+	thread_self.tag = n < TAG_SHARED / 2 ? (u32)n * 2 : TAG_SHARED;
+	return thread_self.tag;
+}
 
 /* Threads' thread-local areas lie at least a page apart. */
 static unsigned int my_counter(void)
 {
-	uintptr_t self = (uintptr_t)&depth >> 12;
+	uintptr_t self = (uintptr_t)&thread_self >> 12;
 
 	return (self ^ self >> 6 ^ self >> 12) % NR_COUNTERS;
 }
@@ -53,53 +106,166 @@ static void wait_outside(void)
 	errno = saved;
 }
 
-unsigned int gate_enter(void)
+static u64 my_count(void)
 {
-	unsigned int i = my_counter();
+	return ((u64)thread_tag() << 32) + 1;
+}
 
-	if (depth++)
-		return i;
+/*
+ * What a signal handler finds in between is known but for one instruction: it
+ * is inside when depth says so, and perhaps when it does not (others_inside()).
+ */
+static void count_in(unsigned int i)
+{
 	for (;;) {
 		/* Pairs with gate_shut(): one of the two sees the other. */
-		__atomic_fetch_add(&gate.count[i].inside, 1, __ATOMIC_SEQ_CST);
+		__atomic_fetch_add(&gate.count[i].inside, my_count(),
+				   __ATOMIC_SEQ_CST);
 		if (likely(!__atomic_load_n(&gate.shut, __ATOMIC_SEQ_CST)))
-			return i;
-		__atomic_fetch_sub(&gate.count[i].inside, 1, __ATOMIC_RELEASE);
+			return;
+		__atomic_fetch_sub(&gate.count[i].inside, my_count(),
+				   __ATOMIC_RELEASE);
 		wait_outside();
 	}
 }
 
-void gate_exit(unsigned int ticket)
+static void count_out(unsigned int i)
 {
-	if (--depth == 0)
-		__atomic_fetch_sub(&gate.count[ticket].inside, 1,
-				   __ATOMIC_RELEASE);
+	__atomic_fetch_sub(&gate.count[i].inside, my_count(),
+			   __ATOMIC_RELEASE);
 }
 
-static u32 inside(void)
+unsigned int gate_enter(void)
 {
-	u32 n = 0;
+	unsigned int i = my_counter();
 
-	for (int i = 0; i < NR_COUNTERS; i++)
-		n += __atomic_load_n(&gate.count[i].inside, __ATOMIC_SEQ_CST);
-	return n;
+	if (!thread_self.depth)
+		count_in(i);
+	barrier();
+	thread_self.depth++;
+	return i;
+}
+
+void gate_exit(unsigned int ticket)
+{
+	thread_self.depth--;
+	barrier();
+	if (!thread_self.depth)
+		count_out(ticket);
+}
+
+/* --- who waits for a lock while a fork waits for it --- */
+
+/*
+ * Is more half done than the wait for @l? Within a handler that allocates, or
+ * that forks itself; of a constructor it is not known, and said too.
+ */
+static bool is_torn(const struct lock *l, unsigned int depth)
+{
+	return l == &gate.forking || depth > 1;
+}
+
+/* The depth that the thread had, or 0 if it stays. */
+unsigned int gate_leave(const struct lock *l, u32 owner, unsigned int naps)
+{
+	unsigned int depth = thread_self.depth;
+	u32 forker;
+
+	if (!depth || !__atomic_load_n(&gate.shut, __ATOMIC_SEQ_CST))
+		return 0;
+	forker = READ_ONCE(gate.forker);
+	if (forker == thread_self.tag || (owner != forker && naps < LONG_WAIT))
+		return 0;
+	if (is_torn(l, depth))
+		__atomic_fetch_add(&gate.torn, 1, __ATOMIC_RELAXED);
+	thread_self.depth = 0;
+	barrier();
+	count_out(my_counter());
+	return depth;
+}
+
+void gate_return(const struct lock *l, unsigned int depth)
+{
+	count_in(my_counter());
+	barrier();
+	thread_self.depth = depth;
+	if (is_torn(l, depth))
+		__atomic_fetch_sub(&gate.torn, 1, __ATOMIC_RELAXED);
+}
+
+static bool is_gone(u32 owner)
+{
+	return owner <= gone.upto && owner != gone.survivor &&
+		owner != TAG_SHARED;
+}
+
+bool gate_owner_gone(u32 owner)
+{
+	if (likely(!is_gone(owner)))
+		return false;
+	if (gone.torn)
+		bug("fork: a lock was held by a thread that is not in this child, "
+		    "in the middle of a change: two signal handlers forked, or "
+		    "one allocated");
+	return true;
+}
+
+/* --- fork() --- */
+
+/*
+ * Of its own counter it is known whether the thread is in it, but for a frame
+ * that a signal handler interrupted on its way in or out: then the tags say
+ * whose it is that is more than should be.
+ */
+static bool is_mine(u64 word)
+{
+	u32 nr = (u32)word, tags = word >> 32, known = thread_self.depth > 0;
+
+	if (nr == known)
+		return tags == nr * thread_self.tag;
+	return nr == known + 1 && thread_self.tag != TAG_SHARED &&
+		tags == nr * thread_self.tag;
+}
+
+static bool others_inside(void)
+{
+	unsigned int mine = my_counter();
+
+	for (unsigned int i = 0; i < NR_COUNTERS; i++) {
+		u64 word = __atomic_load_n(&gate.count[i].inside,
+					   __ATOMIC_SEQ_CST);
+
+		if (i == mine)
+			gate.mine = word;
+		if (i == mine ? !is_mine(word) : word != 0)
+			return true;
+	}
+	return false;
 }
 
 static void gate_shut(void)
 {
+	static const struct timespec pause = { .tv_nsec = 100000 };
+
 	lock(&gate.forking);
+	WRITE_ONCE(gate.forker, thread_self.tag);
 	__atomic_store_n(&gate.shut, 1, __ATOMIC_SEQ_CST);
-	while (inside() > (depth ? 1 : 0))
-		sched_yield();
+	for (unsigned int i = 0; others_inside(); i++) {
+		if (i < YIELDS)
+			sched_yield();
+		else
+			sys_sleep(&pause);
+	}
 	/* Handlers of others, between ours and fork(), may allocate. */
-	depth++;
+	thread_self.depth++;
 }
 
 static void gate_open(void)
 {
 	int saved = errno;
 
-	depth--;
+	thread_self.depth--;
+	WRITE_ONCE(gate.forker, 0);
 	__atomic_store_n(&gate.shut, 0, __ATOMIC_SEQ_CST);
 	syscall(SYS_futex, &gate.shut, FUTEX_WAKE_PRIVATE, INT32_MAX);
 	unlock(&gate.forking);
@@ -114,9 +280,12 @@ static bool has_heap(void)
 
 static void before_fork(void)
 {
+	int saved = errno;
+
 	gate_shut();
 	if (has_heap())
 		hugetlb_fork_prepare();
+	errno = saved;
 }
 
 static void after_fork_in_parent(void)
@@ -131,8 +300,11 @@ static void forget_others(void)
 {
 	for (int i = 0; i < NR_COUNTERS; i++)
 		gate.count[i].inside = 0;
-	if (depth > 1)
-		gate.count[my_counter()].inside = 1;
+	gate.count[my_counter()].inside = gate.mine;
+	gone.upto = (u32)min(nr_threads * 2, (u64)TAG_SHARED);
+	gone.survivor = thread_self.tag;
+	gone.torn |= gate.torn != 0;
+	gate.torn = 0;
 }
 
 static void after_fork_in_child(void)

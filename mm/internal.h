@@ -3,7 +3,8 @@
  * What the files of mm/ offer one another, grouped by the file that owns it.
  * Floors: pages know nothing of slabs, slabs nothing of the API.
  *
- * Lock order, outermost first:
+ * Lock order, outermost first (who waits for one of these while fork() waits
+ * for him does so outside of the gate: see mm/fork.c before adding to it):
  *   fork gate (mm/fork.c), shared: every slow path is inside it
  *     slab_mutex (mm/slab_common.c): the list of caches
  *       drain_mutex (mm/percpu.c): other CPUs' slots
@@ -22,37 +23,67 @@
 /* Nothing declared from here on leaves the library. */
 #pragma GCC visibility push(hidden)
 
+/* --- fork.c: what it and lock.c know of each thread --- */
+
+/**
+ * struct thread_self - this thread
+ * @tag: its number, shifted by one; 0 before its first slow path
+ * @depth: how often it is inside of the gate; only the outermost counts
+ */
+struct thread_self {
+	u32 tag;
+	u32 depth;
+};
+
+extern __thread struct thread_self thread_self;
+
+/* The last number: who comes after so many threads is not told apart. */
+#define TAG_SHARED	(~1U)
+
+u32 thread_tag_slow(void);
+
+/* Never 0. */
+static inline u32 thread_tag(void)
+{
+	return likely(thread_self.tag) ? thread_self.tag : thread_tag_slow();
+}
+
 /* --- lock.c: a futex mutex of four bytes --- */
 
 struct lock {
-	u32 state;		/* 0 free, 1 taken, 2 taken and waited for */
+	u32 state;		/* 0 free, else the owner's tag | LOCK_WAITERS */
 };
+
+#define LOCK_WAITERS	1U
 
 void lock_slow(struct lock *l);
 void lock_wake(struct lock *l);
-
-static inline void lock(struct lock *l)
-{
-	u32 zero = 0;
-
-	if (unlikely(!__atomic_compare_exchange_n(&l->state, &zero, 1, false,
-						  __ATOMIC_ACQUIRE,
-						  __ATOMIC_RELAXED)))
-		lock_slow(l);
-}
 
 static inline bool trylock(struct lock *l)
 {
 	u32 zero = 0;
 
-	return __atomic_compare_exchange_n(&l->state, &zero, 1, false,
-					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+	return __atomic_compare_exchange_n(&l->state, &zero, thread_tag(),
+					   false, __ATOMIC_ACQUIRE,
+					   __ATOMIC_RELAXED);
+}
+
+static inline void lock(struct lock *l)
+{
+	if (unlikely(!trylock(l)))
+		lock_slow(l);
 }
 
 static inline void unlock(struct lock *l)
 {
-	if (unlikely(__atomic_exchange_n(&l->state, 0, __ATOMIC_RELEASE) == 2))
+	if (unlikely(__atomic_exchange_n(&l->state, 0, __ATOMIC_RELEASE) &
+		     LOCK_WAITERS))
 		lock_wake(l);
+}
+
+static inline bool lock_is_mine(const struct lock *l)
+{
+	return (READ_ONCE(l->state) & ~LOCK_WAITERS) == thread_self.tag;
 }
 
 /* Between two tries for RN_NOFAIL: 1 ms, doubling up to 100 ms. */
@@ -61,6 +92,7 @@ void nofail_pause(unsigned int round);
 /* --- report.c: messages by write(2) alone, "libslab: ..." on stderr --- */
 
 void report(const char *fmt, ...) __printf(1, 2);
+const char *error_text(int error);
 void bug(const char *fmt, ...) __printf(1, 2) __noreturn __cold;
 
 /* --- options.c: RN_* from the environment, read once by init --- */
@@ -286,6 +318,11 @@ bool reclaim(rn_gfp_t flags, unsigned int round);
 int fork_init(void);
 unsigned int gate_enter(void);
 void gate_exit(unsigned int ticket);
+
+/* For who waits for a lock; see the head of fork.c. */
+unsigned int gate_leave(const struct lock *l, u32 owner, unsigned int naps);
+void gate_return(const struct lock *l, unsigned int depth);
+bool gate_owner_gone(u32 owner);
 
 /* --- vmstat.c, slabinfo.c --- */
 

@@ -3,7 +3,9 @@
  * Messages to the user: one line each, on stderr, by a single write(2) and
  * without allocating, since the heap may be what is broken.
  */
+#define _GNU_SOURCE
 #include "internal.h"
+#include "syscalls.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,7 +28,7 @@ static void say(const char *fmt, va_list ap)
 		len += min((size_t)n, LINE - len - 2);
 	line[len++] = '\n';
 	/* Nowhere to complain to if stderr is gone. */
-	if (write(STDERR_FILENO, line, len) < 0)
+	if (sys_write(STDERR_FILENO, line, len) < 0)
 		return;
 }
 
@@ -39,6 +41,14 @@ void report(const char *fmt, ...)
 	say(fmt, ap);
 	va_end(ap);
 	errno = saved;
+}
+
+/* strerror() translates, which may allocate. */
+const char *error_text(int error)
+{
+	const char *text = strerrordesc_np(error);
+
+	return text ? text : "unknown error";
 }
 
 void bug(const char *fmt, ...)

@@ -56,6 +56,9 @@ typedef uint64_t u64;
 #define smp_load_acquire(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define smp_store_release(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
 
+/* For a signal handler of the same thread: the compiler keeps the order. */
+#define barrier()	__asm__ __volatile__("" : : : "memory")
+
 /* Statistics: exact, but not ordered with anything. */
 #define stat_add(p, v)	((void)__atomic_fetch_add((p), (v), __ATOMIC_RELAXED))
 #define stat_inc(p)	stat_add((p), 1)
