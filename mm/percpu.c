@@ -16,6 +16,8 @@
  *      unless all still say closed, back to 1
  *   4. no sequence can commit to these slots now: take what is in them
  *   5. main = NULL opens a slot, empty
+ * Without the fence (it may be forbidden while the program runs) nothing is
+ * taken, and the slots open again with what is in them.
  * Meanwhile threads on those CPUs find neither objects nor room and are served
  * from the barn by the slow path; nobody spins.
  */
@@ -63,10 +65,11 @@ static struct {
 	bool cid;
 	const char *why;	/* there is no rseq */
 	u32 *opened;		/* by index: bit i, unit i is writable */
-	u64 closes, fences;
+	u64 closes, fences, refused;
 } pcpu;
 
 static struct lock drain_mutex;
+static unsigned int draining;	/* the row, or 0, which is nobody's */
 
 static int membarrier(int command)
 {
@@ -362,8 +365,12 @@ static bool slot_is_empty(const struct slot *slot)
 	       !READ_ONCE(slot->active);
 }
 
-/* Steps 1 to 3; pairs with the single committing store of percpu_swap(). */
-static void close_slots(unsigned int row)
+/*
+ * Steps 1 to 3; pairs with the single committing store of percpu_swap(). False
+ * if there can be no fence: a filter for system calls came after the start, or
+ * the kernel has no memory for a mask.
+ */
+static bool close_slots(unsigned int row)
 {
 	bool again;
 
@@ -380,11 +387,30 @@ static void close_slots(unsigned int row)
 			again = true;
 		}
 		if (again) {
-			/* Cannot fail once registered. */
-			membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ);
+			if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ))
+				return false;
 			stat_inc(&pcpu.fences);
 		}
 	} while (again);
+	return true;
+}
+
+/*
+ * Opens what is closed, with all that is in it. That needs no fence: main says
+ * that the slot has no main sheaf, which is true of whatever the sequences in
+ * flight make of it, and names none that one of them may be taking.
+ */
+static void open_slots(unsigned int row)
+{
+	for (u32 index = 0; index < pcpu.nr; index++) {
+		struct sheaf *closed = &closed_sheaf;
+
+		if (is_open(row, index))
+			__atomic_compare_exchange_n(&slot_of(row, index)->main,
+						    &closed, NULL, false,
+						    __ATOMIC_RELEASE,
+						    __ATOMIC_RELAXED);
+	}
 }
 
 /* A slot that was first opened since step 3 is not, and is left alone. */
@@ -437,28 +463,54 @@ static bool row_is_empty(unsigned int row)
 	return true;
 }
 
-void percpu_drain(unsigned int row, percpu_take_t take, void *arg)
+static bool drain_closed(unsigned int row, percpu_take_t take, void *arg)
 {
-	if (row_is_empty(row))
-		return;
-	lock(&drain_mutex);
-	if (!pcpu.rseq) {
-		drain_locked(row, take, arg);
-	} else {
-		close_slots(row);
-		for (u32 index = 0; index < pcpu.nr; index++)
-			if (is_closed(row, index))
-				take_slot(slot_of(row, index), take, arg);
-		stat_inc(&pcpu.closes);
+	if (!close_slots(row)) {
+		open_slots(row);
+		stat_inc(&pcpu.refused);
+		return false;
 	}
-	unlock(&drain_mutex);
+	for (u32 index = 0; index < pcpu.nr; index++)
+		if (is_closed(row, index))
+			take_slot(slot_of(row, index), take, arg);
+	stat_inc(&pcpu.closes);
+	return true;
 }
 
-/* The child of fork() has a new mm, whose registration is not assured. */
+bool percpu_drain(unsigned int row, percpu_take_t take, void *arg)
+{
+	int saved = errno;
+	bool done = true;
+
+	if (row_is_empty(row))
+		return true;
+	lock(&drain_mutex);
+	draining = row;
+	if (!pcpu.rseq)
+		drain_locked(row, take, arg);
+	else
+		done = drain_closed(row, take, arg);
+	draining = 0;
+	unlock(&drain_mutex);
+	errno = saved;
+	return done;
+}
+
+/*
+ * The child of fork() has a new mm, whose registration is not assured. Of a
+ * drain by a thread that is not there, what is left closed is opened.
+ */
 void percpu_after_fork(void)
 {
+	int saved = errno;
+
 	if (pcpu.rseq)
 		membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ);
+	if (pcpu.rseq && draining && !lock_is_mine(&drain_mutex)) {
+		open_slots(draining);
+		draining = 0;
+	}
+	errno = saved;
 }
 
 void vmstat_percpu(struct seq *s)
@@ -479,6 +531,8 @@ void vmstat_percpu(struct seq *s)
 		   (unsigned long)READ_ONCE(rseq_aborts));
 	seq_printf(s, "slot_drains %lu\n",
 		   (unsigned long)READ_ONCE(pcpu.closes));
+	seq_printf(s, "slot_drains_refused %lu\n",
+		   (unsigned long)READ_ONCE(pcpu.refused));
 	seq_printf(s, "slot_fences %lu\n",
 		   (unsigned long)READ_ONCE(pcpu.fences));
 }

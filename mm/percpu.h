@@ -153,11 +153,12 @@ int percpu_open(unsigned int row, u32 index);	/* 0 or -ENOMEM */
 
 /*
  * Empties the slots of a row on every CPU: each is closed, all CPUs fenced,
- * and what was in it handed to @take; then they open again, empty.
+ * and what was in it handed to @take; then they open again, empty. False if the
+ * CPUs cannot be fenced any more: then all is as it was.
  */
 typedef void (*percpu_take_t)(void *arg, struct sheaf *s[2],
 			      struct page *active);
-void percpu_drain(unsigned int row, percpu_take_t take, void *arg);
+bool percpu_drain(unsigned int row, percpu_take_t take, void *arg);
 
 /* Calls @look for each slot of a row that may have something; it only reads. */
 typedef void (*percpu_look_t)(void *arg, const struct slot *slot);

@@ -184,8 +184,11 @@ unsigned int slab_trim(struct rn_cache *c, struct cache_node *n,
 
 void *slab_alloc_slow(struct rn_cache *c, rn_gfp_t flags, int node);
 void slab_free_slow(unsigned int row, const void *object);
-/* Everything in slots and barns goes into slabs, empty slabs to the pages. */
-void cache_flush(struct rn_cache *c);
+/*
+ * Everything in slots and barns goes into slabs, empty slabs to the pages. False
+ * if the slots could not be emptied (percpu_drain()).
+ */
+bool cache_flush(struct rn_cache *c);
 
 /**
  * struct cache_usage - figures of a cache over all nodes

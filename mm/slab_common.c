@@ -11,6 +11,8 @@
 #include <rn/pages.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 struct lock slab_mutex;
 struct rn_cache *slab_caches;
@@ -27,7 +29,9 @@ static unsigned int rows_used = 1;	/* row 0 is nobody's, always empty */
 int slab_init(void)
 {
 	cache_of_row = meta_alloc(sizeof(*cache_of_row) << row_node_shift);
-	if (getrandom(&slab_secret, sizeof(slab_secret), GRND_NONBLOCK) < 0)
+	/* Not by the C library's function: a thread may be cancelled there. */
+	if (syscall(SYS_getrandom, &slab_secret, sizeof(slab_secret),
+		    GRND_NONBLOCK) < 0)
 		slab_secret = (u64)&slab_secret * 0x9e3779b97f4a7c15;
 	return cache_of_row ? 0 : -ENOMEM;
 }
@@ -320,7 +324,9 @@ static int destroy_last(struct rn_cache *c)
 {
 	struct cache_usage u;
 
-	cache_flush(c);
+	/* What the slots still have would be found by the next cache here. */
+	if (!cache_flush(c))
+		return -EBUSY;
 	cache_usage(c, &u);
 	if (u.active) {
 		report("rn_cache_destroy(%s): %lu of %lu objects are still "

@@ -347,17 +347,20 @@ static void flush_barn(struct rn_cache *c, struct cache_node *n)
 		flush_sheaf(c, n, s);
 }
 
-void cache_flush(struct rn_cache *c)
+bool cache_flush(struct rn_cache *c)
 {
+	bool done = true;
+
 	for (int node = 0; node < nr_node_ids(); node++) {
 		struct flush_to to = { c, smp_load_acquire(&c->node[node]) };
 
 		if (!to.n)
 			continue;
-		percpu_drain(row_on(c, node), take_slot, &to);
+		done &= percpu_drain(row_on(c, node), take_slot, &to);
 		flush_barn(c, to.n);
 		slab_trim(c, to.n, 0);
 	}
+	return done;
 }
 
 /* --- figures --- */
