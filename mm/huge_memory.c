@@ -7,15 +7,13 @@
  */
 #define _GNU_SOURCE
 #include "internal.h"
+#include "syscalls.h"
 #include "zone.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <unistd.h>
 
 /* As <linux/fs.h> has them from 6.7 on; older headers do not. */
 struct scan_region {
@@ -29,7 +27,7 @@ struct scan_arg {
 
 #define SCAN_IOCTL	_IOWR('f', 16, struct scan_arg)
 #define SCAN_IS_HUGE	(1ULL << 6)
-#define SCAN_REGIONS	64
+#define SCAN_REGIONS	32
 
 bool thp_enabled(void)
 {
@@ -56,7 +54,7 @@ static int scan_huge(uintptr_t start, uintptr_t end,
 		.vec = (uintptr_t)regions, .vec_len = SCAN_REGIONS,
 		.category_mask = SCAN_IS_HUGE, .return_mask = SCAN_IS_HUGE,
 	};
-	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	int fd = sys_open("/proc/self/pagemap", O_RDONLY, 0);
 	int n = -1;
 
 	if (fd < 0)
@@ -71,7 +69,7 @@ static int scan_huge(uintptr_t start, uintptr_t end,
 			break;
 		scan.start = scan.walk_end;
 	}
-	close(fd);
+	sys_close(fd);
 	return n < 0 ? -1 : 0;
 }
 
@@ -92,33 +90,112 @@ static void verify_range(uintptr_t start, uintptr_t end, void *arg)
 	v->next = max(v->next, to);
 }
 
-/*
- * Without the ioctl: [start, end) is huge if every mapping that it touches has
- * all its resident pages huge. Cautious: a neighbour's small page denies it.
- */
-static bool smaps_huge(uintptr_t start, uintptr_t end)
-{
-	FILE *f = fopen("/proc/self/smaps", "re");
-	unsigned long from, to, kb, rss = 0;
-	bool inside = false, seen = false, huge = true;
-	char line[512];
+/* --- without the ioctl --- */
 
-	if (!f)
+/* Lines of a file, through a buffer in the reader; no longer than that. */
+struct lines {
+	int fd;
+	size_t from, to;	/* of buf: what has not been returned yet */
+	char buf[512];
+};
+
+/* Moves what is left to the start and reads more; false at the end. */
+static bool lines_fill(struct lines *l)
+{
+	ssize_t n;
+
+	l->to -= l->from;
+	memmove(l->buf, l->buf + l->from, l->to);
+	l->from = 0;
+	do
+		n = sys_read(l->fd, l->buf + l->to, sizeof(l->buf) - l->to);
+	while (n < 0 && errno == EINTR);
+	if (n <= 0)
 		return false;
-	while (huge && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+	l->to += n;
+	return true;
+}
+
+/* The next line without its end, or NULL. A longer one comes in pieces. */
+static char *next_line(struct lines *l)
+{
+	char *start, *end;
+
+	for (;;) {
+		start = l->buf + l->from;
+		end = memchr(start, '\n', l->to - l->from);
+		if (!end && l->to - l->from == sizeof(l->buf))
+			end = l->buf + l->to - 1;
+		if (end)
+			break;
+		if (!lines_fill(l))
+			return NULL;
+	}
+	*end = '\0';
+	l->from = end + 1 - l->buf;
+	return start;
+}
+
+/* "from-to " in hexadecimal digits, as the first line of a mapping has it. */
+static bool parse_range(const char *line, uintptr_t *from, uintptr_t *to)
+{
+	char *end;
+
+	*from = strtoul(line, &end, 16);
+	if (end == line || *end != '-')
+		return false;
+	line = end + 1;
+	*to = strtoul(line, &end, 16);
+	return end != line && *end == ' ';
+}
+
+/* The number of a "Name:   123 kB" line, if that is its name. */
+static bool parse_kb(const char *line, const char *name, u64 *kb)
+{
+	size_t len = strlen(name);
+
+	if (strncmp(line, name, len))
+		return false;
+	*kb = strtoull(line + len, NULL, 10);
+	return true;
+}
+
+/*
+ * [start, end) is huge if every mapping that it touches has all its resident
+ * pages huge. Cautious: a neighbour's small page denies it.
+ */
+static bool lines_say_huge(struct lines *l, uintptr_t start, uintptr_t end)
+{
+	bool inside = false, seen = false, huge = true;
+	uintptr_t from, to;
+	u64 kb, rss = 0;
+	char *line;
+
+	while (huge && (line = next_line(l))) {
+		if (parse_range(line, &from, &to)) {
 			inside = from < end && to > start;
-		else if (!inside)
-			continue;
-		else if (sscanf(line, "Rss: %lu kB", &kb) == 1)
+		} else if (inside && parse_kb(line, "Rss:", &kb)) {
 			rss = kb;
-		else if (sscanf(line, "AnonHugePages: %lu kB", &kb) == 1) {
+		} else if (inside && parse_kb(line, "AnonHugePages:", &kb)) {
 			seen = true;
 			huge = rss && kb == rss;
 		}
 	}
-	fclose(f);
 	return seen && huge;
+}
+
+static bool smaps_huge(uintptr_t start, uintptr_t end)
+{
+	struct lines l = {
+		.fd = sys_open("/proc/self/smaps", O_RDONLY, 0),
+	};
+	bool huge;
+
+	if (l.fd < 0)
+		return false;
+	huge = lines_say_huge(&l, start, end);
+	sys_close(l.fd);
+	return huge;
 }
 
 void thp_verify(u32 block, u32 nr, void (*not_huge)(u32 block))

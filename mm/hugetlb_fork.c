@@ -19,14 +19,11 @@
  */
 #define _GNU_SOURCE
 #include "internal.h"
+#include "syscalls.h"
 #include "zone.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define PM_EXCLUSIVE	(1ULL << 56)	/* of a pagemap entry: mapped once */
 
@@ -103,7 +100,7 @@ static bool is_shared(int pagemap, const void *p)
 	u64 entry;
 
 	/* What cannot be known is taken for shared. */
-	return pread(pagemap, &entry, sizeof(entry), index * sizeof(entry)) !=
+	return sys_pread(pagemap, &entry, sizeof(entry), index * sizeof(entry)) !=
 		sizeof(entry) || !(entry & PM_EXCLUSIVE);
 }
 
@@ -127,10 +124,10 @@ static int count_block(struct zone *z, u32 block, u32 nr, void *arg)
 static void count_need(struct need *need)
 {
 	memset(need, 0, sizeof(*need));
-	need->pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	need->pagemap = sys_open("/proc/self/pagemap", O_RDONLY, 0);
 	each_run(count_block, need);
 	if (need->pagemap >= 0)
-		close(need->pagemap);
+		sys_close(need->pagemap);
 }
 
 /* True if the pools can give a copy of every page, to this child too. */
@@ -218,7 +215,7 @@ static int let_in(struct zone *z, u32 block, u32 nr, void *arg)
 
 static void drop_copy(void)
 {
-	close(snap.fd);
+	sys_close(snap.fd);
 	snap.fd = -1;
 }
 
@@ -276,7 +273,7 @@ void hugetlb_fork_prepare(void)
 	stat_inc(&snap.failed);
 	report("fork: the hugetlb pool cannot give %llu KiB more and no copy "
 	       "can be made (%s): the child may be killed when it writes",
-	       (unsigned long long)bytes >> 10, strerror(-err));
+	       (unsigned long long)bytes >> 10, error_text(-err));
 }
 
 void hugetlb_fork_parent(void)
@@ -304,7 +301,7 @@ static int map_run(struct zone *z, u32 block, u32 nr, void *arg)
 		if (mmap(block_ptr(i), bytes, PROT_READ | PROT_WRITE, flags,
 			 idle ? -1 : snap.fd, idle ? 0 : *at) == MAP_FAILED)
 			bug("fork: the child cannot map its heap: %s",
-			    strerror(errno));
+			    error_text(errno));
 		/* What the child writes is to lie where its address says. */
 		mempolicy_bind(block_ptr(i), bytes, z->node, false);
 		*at += idle ? 0 : bytes;

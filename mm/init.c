@@ -48,7 +48,7 @@ static void reserve_at_start(void)
 	ret = rn_reserve(options.reserve, RN_NO_NODE, flags);
 	if (ret)
 		bug("RN_RESERVE: %zu bytes cannot be had: %s",
-		    options.reserve, strerror(-ret));
+		    options.reserve, error_text(-ret));
 }
 
 /* Inside the gate: who forks meanwhile does not leave the child half of it. */
@@ -63,7 +63,7 @@ void mm_init_slow(void)
 		options_read();
 		init_error = init_floors();
 		if (init_error)
-			report("cannot start: %s", strerror(-init_error));
+			report("cannot start: %s", error_text(-init_error));
 		else
 			percpu_open_fast_paths();
 		smp_store_release(&mm_initialised, true);

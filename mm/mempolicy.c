@@ -15,15 +15,14 @@
  */
 #define _GNU_SOURCE
 #include "internal.h"
+#include "syscalls.h"
 #include "zone.h"
 
-#include <fcntl.h>
 #include <numa.h>
 #include <numaif.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Newer than the headers of the oldest libnuma that we build with. */
 #ifndef MPOL_PREFERRED_MANY
@@ -45,14 +44,14 @@ static u32 interleave;		/* turns taken */
 
 size_t read_small_file(const char *path, char *buf, size_t size)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	int fd = sys_open(path, O_RDONLY, 0);
 	ssize_t n;
 
 	buf[0] = '\0';
 	if (fd < 0)
 		return 0;
-	n = read(fd, buf, size - 1);
-	close(fd);
+	n = sys_read(fd, buf, size - 1);
+	sys_close(fd);
 	if (n <= 0)
 		return 0;
 	buf[n] = '\0';
@@ -203,13 +202,22 @@ static void fill_cpu_mem(void)
 	}
 }
 
+/* Without sysfs: the kernel says how long its own masks of CPUs are. */
+static int highest_by_mask(void)
+{
+	unsigned long mask[128];	/* of 8192 CPUs */
+	long bytes = syscall(SYS_sched_getaffinity, 0, sizeof(mask), mask);
+
+	return bytes > 0 ? (int)bytes * 8 - 1 : 0;
+}
+
 static void count_ids(void)
 {
 	int cpus = highest_in("/sys/devices/system/cpu/possible");
 	int nodes = highest_in("/sys/devices/system/node/possible");
 
 	if (cpus < 0)
-		cpus = sysconf(_SC_NPROCESSORS_CONF) - 1;
+		cpus = highest_by_mask();
 	cpu_ids = max(cpus, 0) + 1;
 	node_ids = max(nodes, 0) + 1;
 	if (node_ids > MAX_NODES) {
@@ -302,7 +310,7 @@ int page_node(const void *p)
 	return node;
 }
 
-#define QUERY 256	/* pages a call */
+#define QUERY 128	/* pages a call */
 
 bool pages_on_node(void *p, size_t bytes, size_t step, int node)
 {

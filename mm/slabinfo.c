@@ -7,13 +7,12 @@
  */
 #define _GNU_SOURCE
 #include "slab.h"
+#include "syscalls.h"
 
-#include <fcntl.h>
 #include <rn/vmstat.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static void slabinfo_line(struct seq *s, struct rn_cache *c)
 {
@@ -63,19 +62,19 @@ static void dump(void)
 	int fd = STDERR_FILENO, ret;
 
 	if (strcmp(options.slabinfo, "stderr")) {
-		fd = open(options.slabinfo,
-			  O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+		fd = sys_open(options.slabinfo, O_WRONLY | O_CREAT | O_TRUNC,
+			      0666);
 		if (fd < 0) {
 			report("RN_SLABINFO=%s: %s", options.slabinfo,
-			       strerror(errno));
+			       error_text(errno));
 			return;
 		}
 	}
 	ret = rn_slabinfo(fd);
 	if (ret)
-		report("RN_SLABINFO=%s: %s", options.slabinfo, strerror(-ret));
+		report("RN_SLABINFO=%s: %s", options.slabinfo, error_text(-ret));
 	if (fd != STDERR_FILENO)
-		close(fd);
+		sys_close(fd);
 }
 
 static void dump_on_signal(int signal)
@@ -99,5 +98,5 @@ void slabinfo_init(void)
 		report("RN_SLABINFO: no dump at exit: out of memory");
 	if (options.slabinfo_signal &&
 	    sigaction(options.slabinfo_signal, &action, NULL))
-		report("RN_SLABINFO_SIGNAL: %s", strerror(errno));
+		report("RN_SLABINFO_SIGNAL: %s", error_text(errno));
 }

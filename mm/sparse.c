@@ -13,7 +13,7 @@
 
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <unistd.h>
+#include <sys/sysinfo.h>
 
 #define GIB		(1UL << 30)
 #define TIB		(1UL << 40)
@@ -37,10 +37,12 @@ static u64 *opened;		/* bit i: the tables of pageblock i are open */
 static size_t reservation_wanted(void)
 {
 	size_t bytes = options.reservation, ram;
+	struct sysinfo system = { .mem_unit = 0 };
 
 	if (!bytes) {
-		ram = (size_t)sysconf(_SC_PHYS_PAGES) *
-			(size_t)sysconf(_SC_PAGESIZE);
+		/* Not sysconf(), which may read files by stdio. */
+		sysinfo(&system);
+		ram = system.totalram * system.mem_unit;
 		if (__builtin_mul_overflow(ram, RAM_FACTOR, &bytes))
 			bytes = RESERVATION_MAX;
 		bytes = max(bytes, RESERVATION_MIN);

@@ -3,11 +3,11 @@
  * Figures as text: the writer that needs no heap, and rn_vmstat().
  */
 #include "slab.h"
+#include "syscalls.h"
 
 #include <rn/vmstat.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <unistd.h>
 
 void seq_open(struct seq *s, int fd)
 {
@@ -21,7 +21,7 @@ static void seq_flush(struct seq *s)
 	const char *p = s->buf;
 
 	while (s->len && !s->error) {
-		ssize_t n = write(s->fd, p, s->len);
+		ssize_t n = sys_write(s->fd, p, s->len);
 
 		if (n < 0 && errno != EINTR)
 			s->error = -errno;
