@@ -26,6 +26,18 @@ is_at_least()	# number, key
 		END { exit bad || !NR }'
 }
 
+# What is held for what is live is so by what is lost in objects and outside.
+is_product()
+{
+	for key in frag_ratio internal_frag_ratio external_frag_ratio; do
+		value $key >"$tmp/$key"
+	done
+	paste "$tmp/frag_ratio" "$tmp/internal_frag_ratio" \
+		"$tmp/external_frag_ratio" | awk '
+		{ off = $1 / ($2 * $3) - 1; bad += NF != 3 || off^2 > 1e-6 }
+		END { exit bad || !NR }'
+}
+
 real=rn,malloc,freelist
 for t in 1 3; do
 	run_over $real,null 4 small -n 20000 --count 5000 -t $t
@@ -46,6 +58,7 @@ for t in 1 3; do
 	check "frag: memory was held for it" is_positive frag_ratio
 	check "frag: objects are no smaller than asked for" \
 		is_at_least 1 internal_frag_ratio
+	check "frag: the two together" is_product
 	# An object of its own has no other to be freed.
 	run_over $real,null 4 churn -n 3 --count 1 -t $t
 	run_over $real 3 frag --count 1 -t $t
@@ -61,6 +74,8 @@ for w in small medium mixed churn; do
 	check "run $w of one size" gives 0 run -w $w -s 100 --count 1000 \
 		-n 50 -t 2 -a malloc,rn --json "$tmp/json"
 	check "$w: the table is full" is_all live_bytes 200000
+	check "$w: and its objects no smaller than asked for" \
+		is_at_least 1 internal_frag_ratio
 done
 
 # 500 objects of 64 bytes are freed, larger ones up to 256 bytes come instead.
@@ -168,10 +183,13 @@ check "frag: and their curves in the file" \
 
 check "curves and JSON in one place" refuses 2 "--csv needs a file" \
 	frag -p rn --json -
+check "frag: a missing peer alone" refuses 2 "nowhere is missing" \
+	frag -p "nowhere=$tmp/nowhere.so" --csv "$tmp/none"
+check "frag: no file for nothing" [ ! -e "$tmp/none" ]
 check "nobody to draw" refuses 2 "null cannot take part" frag -p null
 check "unwritable curves" refuses 1 "cannot write $tmp/no/where" \
 	frag --csv "$tmp/no/where"
-check "curves on a full disk" refuses 1 "cannot write /dev/full" \
+check "curves on a full disk" refuses 1 "cannot write /dev/full: No space" \
 	frag -p rn --count 1000 --csv /dev/full
 check "an argument" refuses 2 "only options" frag pair
 

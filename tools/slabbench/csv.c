@@ -28,6 +28,7 @@ static const char *const columns[] = {
 	"cpus_allowed", "nodes_allowed",
 	"producers",
 	"futex_calls", "futex_s", "futexes_by", "futex_waits", "blocked_s",
+	"external_frag_ratio",
 };
 
 /* One of the names that phases have, in the order of the workloads. */

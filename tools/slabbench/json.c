@@ -127,9 +127,12 @@ static void set_memory(json_t *obj, const struct workload *w,
 		return;
 	set_int(obj, "live_bytes", res->live_bytes);
 	set(obj, "frag_ratio", json_real(result_frag(res)));
-	if (res->usable_bytes)
-		set(obj, "internal_frag_ratio",
-		    json_real((double)res->usable_bytes / res->live_bytes));
+	if (!res->usable_bytes)
+		return;
+	set(obj, "internal_frag_ratio",
+	    json_real((double)res->usable_bytes / res->live_bytes));
+	set(obj, "external_frag_ratio",
+	    json_real(res->held_kb * 1024.0 / res->usable_bytes));
 }
 
 static void set_counters(json_t *obj, const struct counters *c)

@@ -41,6 +41,7 @@ __bench_inline void churn(struct worker *w, struct ops a)
 	fold(&w->checksum, x);
 	fold(&w->checksum, *w->live);
 	phase_end(w);
+	slots_note_usable(w, a);
 	slots_drain(w, a);
 	w->ops = count + w->iterations * half;
 }

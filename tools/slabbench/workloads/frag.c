@@ -39,17 +39,6 @@ __bench_inline uint64_t refill(struct worker *w, struct ops a, uint64_t bytes,
 	return n;
 }
 
-/* Between two phases, so that nobody's time has it. */
-__bench_inline void note_usable(struct worker *w, struct ops a)
-{
-	const struct slot *slots = worker_slots(w);
-
-	for (size_t k = 0; k < w->row->count; k++)
-		if (slots[k].p)
-			w->usable += a.usable(slots[k].p);
-	w->start_ns[w->phase] = now_ns();
-}
-
 __bench_inline void frag(struct worker *w, struct ops a)
 {
 	uint64_t x = w->rng, bytes, refilled;
@@ -63,7 +52,7 @@ __bench_inline void frag(struct worker *w, struct ops a)
 	fold(&w->checksum, x);
 	fold(&w->checksum, *w->live);
 	phase_end(w);
-	note_usable(w, a);
+	slots_note_usable(w, a);
 	slots_drain(w, a);
 	w->ops = w->row->count + refilled;
 }

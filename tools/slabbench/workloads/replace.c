@@ -25,6 +25,7 @@ __bench_inline void replace_slots(struct worker *w, struct ops a,
 	fold(&w->checksum, x);
 	fold(&w->checksum, *w->live);
 	phase_end(w);
+	slots_note_usable(w, a);
 	slots_drain(w, a);
 	w->ops = w->row->count + w->iterations;
 }

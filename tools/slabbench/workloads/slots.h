@@ -82,6 +82,17 @@ __bench_inline void slots_fill(struct worker *w, struct ops a,
 	}
 }
 
+/* Between two phases, so that nobody's time has it. */
+__bench_inline void slots_note_usable(struct worker *w, struct ops a)
+{
+	const struct slot *slots = worker_slots(w);
+
+	for (size_t k = 0; k < w->row->count; k++)
+		if (slots[k].p)
+			w->usable += a.usable(slots[k].p);
+	w->start_ns[w->phase] = now_ns();
+}
+
 __bench_inline void slots_drain(struct worker *w, struct ops a)
 {
 	struct slot *slots = worker_slots(w);
