@@ -55,6 +55,16 @@ static int event_open(enum event e)
 		       PERF_FLAG_FD_CLOEXEC);
 }
 
+/* Whether this machine counts it, and lets this user see it. */
+bool counters_have(enum event e)
+{
+	int fd = event_open(e);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 void counters_open(void)
 {
 	for (int e = 0; e < NR_EVENTS; e++)

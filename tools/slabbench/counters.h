@@ -30,5 +30,6 @@ struct counters {
 void counters_open(void);	/* before the threads are started */
 void counters_start(void);
 void counters_stop(struct counters *c);
+bool counters_have(enum event e);
 
 #endif /* SLABBENCH_COUNTERS_H */

@@ -294,6 +294,20 @@ static void say_memory(FILE *out, const struct machine *m)
 		      "setarch -R slabbench ...");
 }
 
+static void say_counters(FILE *out)
+{
+	const char *sep = "# not counted here:";
+
+	for (int e = 0; e < NR_EVENTS; e++) {
+		if (counters_have(e))
+			continue;
+		fprintf(out, "%s %s", sep, event_names[e]);
+		sep = ",";
+	}
+	if (*sep == ',')
+		fprintf(out, " (no such counter, or kernel.perf_event_paranoid is above 2)\n");
+}
+
 void print_where(FILE *out)
 {
 	char cpus[256], nodes[256];
@@ -307,6 +321,7 @@ void print_where(FILE *out)
 	fprintf(out, "# THP %s, free hugetlb pages %llu of %llu kB, load before %.2f\n",
 		m.thp, (unsigned long long)meminfo_kb("HugePages_Free"),
 		(unsigned long long)meminfo_kb("Hugepagesize"), load_before);
+	say_counters(out);
 	say_frequency(out, &m);
 	say_neighbours(out, &m);
 	say_memory(out, &m);
