@@ -49,6 +49,7 @@ extern const struct argp comparison_argp;
 void add_peer(struct argp_state *state, const char *word, void *arg);
 void default_peers(struct comparison *args);
 bool one_missing(const struct comparison *args);
+bool nothing_to_compare(const struct comparison *args);
 void say_left_out(struct comparison *args, const struct row *rows,
 		  size_t nr_rows);
 int compare_rows(struct comparison *args,

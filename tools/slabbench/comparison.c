@@ -140,6 +140,15 @@ bool one_missing(const struct comparison *args)
 	return false;
 }
 
+/* Each peer that was asked for is missing, which has been said. */
+bool nothing_to_compare(const struct comparison *args)
+{
+	for (unsigned int i = 0; i < args->nr_peers; i++)
+		if (!args->peers[i].missing)
+			return false;
+	return args->nr_peers;
+}
+
 /* A peer asked for that can run none of the rows is as good as missing. */
 void say_left_out(struct comparison *args, const struct row *rows,
 		  size_t nr_rows)
@@ -261,8 +270,11 @@ int compare_rows(struct comparison *args,
 	struct table table = { .peers = args->peers };
 	struct results *results = &args->results;
 	unsigned int runs;
-	int ret = results_open(results, args->sel.json);
+	int ret;
 
+	if (nothing_to_compare(args))
+		return EXIT_USAGE;
+	ret = results_open(results, args->sel.json);
 	if (ret)
 		return ret;
 	if (!args->nr_peers)

@@ -11,9 +11,14 @@
 
 enum { OPT_CSV = 0x300 };
 
+struct csv {
+	const char *name;		/* NULL or "-": the standard output */
+	FILE *f;
+};
+
 struct frag_args {
 	struct comparison cmp;
-	const char *csv;		/* NULL: the standard output */
+	struct csv csv;
 };
 
 /* The ends of a curve, without the harness. */
@@ -36,7 +41,7 @@ static error_t parse_frag(int key, char *arg, struct argp_state *state)
 	case 'p':
 		return split_list(state, arg, "-p", add_peer, &args->cmp);
 	case OPT_CSV:
-		args->csv = arg;
+		args->csv.name = arg;
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s': there are only options here", arg);
@@ -93,24 +98,39 @@ static uint64_t without(uint64_t kb, uint64_t base_kb)
 	return kb > base_kb ? kb - base_kb : 0;
 }
 
-static void csv_head(FILE *csv)
+/*
+ * At once, as it would be lost with the reason where fork() has all flushed.
+ * 0, or -1 after a message; main() looks after the standard output.
+ */
+static int csv_flush(const struct csv *csv)
 {
-	fprintf(csv, "allocator,ms,held_kb,live_kb,workload,size,threads,run\n");
+	if (csv->f == stdout || (!fflush(csv->f) && !ferror(csv->f)))
+		return 0;
+	fprintf(stderr, "slabbench: cannot write %s: %s\n", csv->name,
+		strerror(errno));
+	return -1;
 }
 
-static void csv_series(FILE *csv, const struct summary *s,
-		       const struct series *series, uint64_t base_kb)
+static int csv_head(const struct csv *csv)
+{
+	fprintf(csv->f, "allocator,ms,held_kb,live_kb,workload,size,threads,run\n");
+	return csv_flush(csv);
+}
+
+static int csv_series(const struct csv *csv, const struct summary *s,
+		      const struct series *series, uint64_t base_kb)
 {
 	for (size_t i = 0; i < series->n; i++) {
 		const struct point *p = &series->point[i];
 
-		fprintf(csv, "%s,%.1f,%llu,%llu,%s,%zu,%u,%u\n", s->peer->name,
-			p->ms,
+		fprintf(csv->f, "%s,%.1f,%llu,%llu,%s,%zu,%u,%u\n",
+			s->peer->name, p->ms,
 			(unsigned long long)without(p->held_kb, base_kb),
 			(unsigned long long)p->live_kb,
 			workload_get(s->row->workload)->name, s->row->size,
 			s->row->threads, s->run);
 	}
+	return csv_flush(csv);
 }
 
 static void summarize(struct summary *s, const struct series *series,
@@ -149,7 +169,8 @@ static void print_table(const struct summary *s, size_t n, FILE *out)
 }
 
 /* 0, or -1 after a message. */
-static int run_one(struct summary *s, FILE *csv, struct results *results)
+static int run_one(struct summary *s, const struct csv *csv,
+		   struct results *results)
 {
 	struct series series = { .n = 0 };
 	struct result res = { .ops = 0 };
@@ -163,7 +184,8 @@ static int run_one(struct summary *s, FILE *csv, struct results *results)
 	ret = spawn_row(&row, s->peer, &series, &res);
 	progress_clear();
 	if (!ret) {
-		csv_series(csv, s, &series, harness_kb(&row, &res));
+		if (csv_series(csv, s, &series, harness_kb(&row, &res)))
+			exit(EXIT_FAILED);
 		summarize(s, &series, &res);
 		ret = results_row(results, &row, s->peer, s->run, &res);
 	}
@@ -179,7 +201,8 @@ static bool takes_part(const struct summary *s)
 
 /* The curves as they come; what is to be printed of them goes to @s. */
 static int run_rows(struct comparison *cmp, const struct row *rows,
-		    size_t nr_rows, struct summary *s, size_t *n, FILE *csv)
+		    size_t nr_rows, struct summary *s, size_t *n,
+		    const struct csv *csv)
 {
 	unsigned int peers = cmp->nr_peers, runs = cmp->sel.runs;
 	size_t most = nr_rows * peers * runs;
@@ -199,7 +222,7 @@ static int run_rows(struct comparison *cmp, const struct row *rows,
 	return ret;
 }
 
-static int run_and_print(struct comparison *cmp, FILE *csv)
+static int run_and_print(struct comparison *cmp, const struct csv *csv)
 {
 	size_t nr_rows, n = 0, most;
 	struct row *rows = selection_rows(&cmp->sel, &nr_rows);
@@ -215,7 +238,6 @@ static int run_and_print(struct comparison *cmp, FILE *csv)
 	interrupt_catch();
 	say_left_out(cmp, rows, nr_rows);
 	where_start();
-	csv_head(csv);
 	progress_start(most);
 	ret = run_rows(cmp, rows, nr_rows, s, &n, csv);
 	progress_end();
@@ -229,58 +251,43 @@ static int run_and_print(struct comparison *cmp, FILE *csv)
 	return ret == EXIT_OK && one_missing(cmp) ? EXIT_USAGE : ret;
 }
 
-/* As with --json, "-" is the standard output; NULL after a message. */
-static FILE *open_csv(const char *name)
+/* As with --json, "-" is the standard output; 0, or -1 after a message. */
+static int open_csv(struct csv *csv)
 {
-	FILE *csv = stdout;
-
-	if (name && strcmp(name, "-"))
-		csv = fopen(name, "we");
-	if (!csv)
-		fprintf(stderr, "slabbench: cannot write %s: %s\n", name,
-			strerror(errno));
-	return csv;
-}
-
-/* main() looks after the standard output. */
-static int close_csv(FILE *csv, const char *name)
-{
-	int bad;
-
-	if (csv == stdout)
+	csv->f = stdout;
+	if (csv->name && strcmp(csv->name, "-"))
+		csv->f = fopen(csv->name, "we");
+	if (csv->f)
 		return 0;
-	bad = ferror(csv);
-	bad |= fclose(csv);
-	if (bad)
-		fprintf(stderr, "slabbench: cannot write %s: %s\n", name,
-			strerror(errno));
-	return bad ? -1 : 0;
+	fprintf(stderr, "slabbench: cannot write %s: %s\n", csv->name,
+		strerror(errno));
+	return -1;
 }
 
 int cmd_frag(int argc, char **argv)
 {
 	static struct frag_args args = { .cmp.sel = SELECTION_DEFAULTS };
 	struct comparison *cmp = &args.cmp;
-	FILE *csv;
 	int ret;
 
 	cmp->sel.runs = 0;
 	argp_parse(&frag_argp, argc, argv, 0, NULL, &args);
 	apply_defaults(cmp);
-	csv = open_csv(args.csv);
-	if (!csv)
+	if (nothing_to_compare(cmp))
+		return EXIT_USAGE;
+	if (open_csv(&args.csv))
 		return EXIT_FAILED;
 	ret = results_open(&cmp->results, cmp->sel.json);
 	if (ret)
 		return ret;
-	if (csv == stdout && cmp->results.out == stderr) {
+	if (args.csv.f == stdout && cmp->results.out == stderr) {
 		fprintf(stderr, "slabbench: with --json=-, --csv needs a file\n");
 		return EXIT_USAGE;
 	}
-	if (csv == stdout)
+	if (args.csv.f == stdout)
 		cmp->results.out = stderr;
-	ret = run_and_print(cmp, csv);
-	if (close_csv(csv, args.csv))
-		ret = EXIT_FAILED;
+	if (csv_head(&args.csv))
+		return EXIT_FAILED;
+	ret = run_and_print(cmp, &args.csv);
 	return results_end(&cmp->results, ret);
 }
