@@ -104,6 +104,16 @@ for key in workload threads ops ns_per_op checksum pinned alloc_ns_per_op; do
 	check "CSV: $key" [ "$(field $key)" = "$(value $key | tail -n 1)" ]
 done
 check "CSV: what a row does not have is empty" [ -z "$(field slots)" ]
+# The header has what the figures have not, and nothing else.
+uncounted()
+{
+	for key in instructions cache_misses dtlb_misses; do
+		said=$(grep -c "^# not counted here:.* ${key}[ ,]" "$tmp/out")
+		null=$(head -n 1 "$tmp/json" | grep -c "\"$key\":null")
+		[ "$said" -eq "$null" ] || return 1
+	done
+}
+check "what is not counted is said" uncounted
 check "CSV of every workload" gives 0 run -n 20 --count 20 --bytes 1M -t 2 \
 	--json "$tmp/json" --csv "$tmp/csv"
 check "CSV: a column for each key of every workload" [ -z "$(key_columns)" ]
@@ -254,6 +264,17 @@ for sig in INT TERM; do
 			$(($(wc -l <"$tmp/json") + 1))
 	done
 done
+
+"$bench" floor -n 1 -r 1 >"$tmp/out" 2>"$tmp/err"
+if [ $? -eq 3 ]; then
+	echo "SKIP floor: $(cat "$tmp/err")"
+else
+	: >"$tmp/json"
+	begin floor -n 1000000 -r 1000 --json "$tmp/json"
+	check "floor: runs" await has_lines 8
+	check "floor: SIGINT" end INT
+	check "floor: what it had is printed" out_has '^rseq-inlined  *[0-9]'
+fi
 
 # One run that would take hours.
 worker()

@@ -165,15 +165,16 @@ static double run_variant(const struct variant *v, uint64_t iterations)
 	return (double)(now_ns() - start) / iterations;
 }
 
+/* @runs: how many of args->runs there are. */
 static void print_floor(FILE *out, const struct floor_args *args,
-			const double *ns)
+			unsigned int runs, const double *ns)
 {
-	double inlined = median(&ns[INLINED * args->runs], args->runs);
-	double called = median(&ns[CALLED * args->runs], args->runs);
+	double inlined = median(&ns[INLINED * args->runs], runs);
+	double called = median(&ns[CALLED * args->runs], runs);
 
 	print_where(out);
 	fprintf(out, "# ns per alloc+free pair, median of %u runs of %llu\n",
-		args->runs, (unsigned long long)args->iterations);
+		runs, (unsigned long long)args->iterations);
 	fprintf(out, "%-14s %6s %8s %7s %9s %9s\n", "variant", "size",
 		"ns/pair", "spread", "x called", "x inlined");
 	for (size_t i = 0; i < NR_VARIANTS; i++) {
@@ -183,15 +184,31 @@ static void print_floor(FILE *out, const struct floor_args *args,
 		if (variants[i].size)
 			snprintf(size, sizeof(size), "%zu", variants[i].size);
 		fprintf(out, "%-14s %6s %8.2f %6.1f%% %9.2f %9.2f\n",
-			variants[i].name, size, median(v, args->runs),
-			spread_percent(v, args->runs),
-			median(v, args->runs) / called,
-			median(v, args->runs) / inlined);
+			variants[i].name, size, median(v, runs),
+			spread_percent(v, runs), median(v, runs) / called,
+			median(v, runs) / inlined);
 	}
 }
 
+static int run_variants(const struct floor_args *args, struct json_out *json,
+			unsigned int run, double *ns)
+{
+	for (size_t i = 0; i < NR_VARIANTS && !interrupted(); i++) {
+		const struct variant *v = &variants[i];
+		double *t = &ns[i * args->runs + run];
+
+		progress_step("%s", v->name);
+		*t = run_variant(v, args->iterations);
+		if (json_floor(json, v->name, v->size, run + 1,
+			       args->iterations, *t))
+			return -1;
+	}
+	return 0;
+}
+
+/* @runs gets how many were not interrupted; 0, or -1 after a message. */
 static int measure_floor(const struct floor_args *args, struct json_out *json,
-			 double *ns)
+			 double *ns, unsigned int *runs)
 {
 	const struct row row = {
 		.workload = workload_find("pair"),
@@ -199,30 +216,45 @@ static int measure_floor(const struct floor_args *args, struct json_out *json,
 	};
 	const struct worker w = { .row = &row, .rng = DEFAULT_SEED };
 
+	where_start();
 	null_prepare(&w);
 	make_slots();
+	interrupt_catch();
 	progress_start(args->runs * NR_VARIANTS);
-	for (unsigned int r = 0; r < args->runs; r++)
-		for (size_t i = 0; i < NR_VARIANTS; i++) {
-			double *t = &ns[i * args->runs + r];
-
-			progress_step("%s", variants[i].name);
-			*t = run_variant(&variants[i], args->iterations);
-			if (json_floor(json, variants[i].name,
-				       variants[i].size, r + 1,
-				       args->iterations, *t))
-				return -1;
-		}
+	for (*runs = 0; *runs < args->runs; ++*runs) {
+		if (run_variants(args, json, *runs, ns))
+			return -1;
+		if (interrupted())
+			break;
+	}
 	progress_end();
 	return 0;
+}
+
+static int measure_and_print(const struct floor_args *args,
+			     struct json_out *json)
+{
+	double *ns = calloc(args->runs * NR_VARIANTS, sizeof(*ns));
+	FILE *out = json->f == stdout ? stderr : stdout;
+	unsigned int runs = 0;
+	int ret = EXIT_FAILED;
+
+	if (ns && !measure_floor(args, json, ns, &runs))
+		ret = interrupted() ? EXIT_INTERRUPTED : EXIT_OK;
+	if (ret == EXIT_INTERRUPTED)
+		fprintf(out, "# interrupted in run %u of %u\n", runs + 1,
+			args->runs);
+	if (runs && ret != EXIT_FAILED)
+		print_floor(out, args, runs, ns);
+	free(ns);
+	return ret;
 }
 
 int cmd_floor(int argc, char **argv)
 {
 	struct floor_args args = { .iterations = 10000000, .runs = 5 };
 	struct json_out json;
-	int ret = EXIT_OK;
-	double *ns;
+	int ret;
 
 	argp_parse(&floor_argp, argc, argv, 0, NULL, &args);
 	if (!rseq_floor_usable()) {
@@ -231,12 +263,7 @@ int cmd_floor(int argc, char **argv)
 	}
 	if (json_open(&json, args.json))
 		return EXIT_FAILED;
-	ns = calloc(args.runs * NR_VARIANTS, sizeof(*ns));
-	if (!ns || measure_floor(&args, &json, ns))
-		ret = EXIT_FAILED;
-	else
-		print_floor(json.f == stdout ? stderr : stdout, &args, ns);
-	free(ns);
+	ret = measure_and_print(&args, &json);
 	if (json_close(&json))
 		ret = EXIT_FAILED;
 	return ret;
