@@ -324,6 +324,9 @@ missing_peers()
 	check "a missing file is said" refuses 2 "nowhere is missing" \
 		$one -p "nowhere=$tmp/nowhere.so,glibc"
 	check "the row says missing" out_has "nowhere *missing"
+	check "nothing is measured for a missing one alone" refuses 2 \
+		"nowhere is missing" compare -p "nowhere=$tmp/nowhere.so"
+	check "and nothing printed" [ ! -s "$tmp/out" ]
 	echo text >"$tmp/text.so"
 	check "a text is no library" refuses 2 "not a shared library" \
 		$one -p "text=$tmp/text.so"

@@ -15,8 +15,8 @@ static const struct argp_child compare_children[] = {
 static const struct argp compare_argp = {
 	.doc = "Compare allocators: a fresh process for each run, runs "
 	       "interleaved.\v"
-	       "Without -w, seq asks for 1 GiB, so that all of it takes about "
-	       "two minutes.",
+	       "Without -w, all workloads run, which takes long, and seq asks "
+	       "for 1 GiB; --quick or --limit ends it sooner.",
 	.children = compare_children,
 };
 

@@ -34,7 +34,7 @@ static const struct argp_option selection_options[] = {
 	  "Iterations per thread (default: the workload's total, shared "
 	  "out)", 1 },
 	{ "runs", 'r', "N", 0,
-	  "Runs of each row, each a fresh process (default: 1; compare: 5)",
+	  "Runs of each row, each a fresh process (default: 1; compare, scale: 5)",
 	  1 },
 	{ NULL, 0, NULL, 0, "rnbench:", 2 },
 	{ "ops", OPT_OPS, "toggle|random", 0,
