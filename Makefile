@@ -127,6 +127,7 @@ clean:
 		-o -name '.*.d' \) -exec rm -f {} + ; \
 	done
 	$(Q)rm -f $(addprefix $(o),tools/slabbench/slabbench \
+		tools/slabbench/slabbench-dpdk.so \
 		tools/slabinfo/slabinfo samples/wordfreq/wordfreq)
 	$(Q)rm -rf $(addprefix $(o)selftests/,static shared unit log)
 	$(Q)rm -f $(libs) $(malloc-libs) $(addprefix $(o),libslab.o \

@@ -31,3 +31,17 @@ endif
 ifneq ($(filter check selftests selftests/%,$(may-build)),)
   $(call need,check,$(call pkg,check),check)
 endif
+
+# One of slabbench's peers, where it is there and slabbench is made. Its drivers
+# are not made for the sanitizers. As system headers, its own are not warned
+# about.
+ifneq ($(if $(SAN),,$(filter-out $(lib-only),$(may-build))),)
+  dpdk-cflags := $(shell $(PKG_CONFIG) --cflags libdpdk 2>/dev/null)
+endif
+ifneq ($(dpdk-cflags),)
+  DPDK_CFLAGS := $(patsubst -I%,-isystem %,$(dpdk-cflags))
+  DPDK_LIBS := $(shell $(PKG_CONFIG) --libs-only-L libdpdk) \
+	-Wl,--no-as-needed -lrte_mempool_ring -lrte_mempool -lrte_eal
+  DPDK_LIBS := $(if $(call probe,dpdk,$(DPDK_CFLAGS) $(DPDK_LIBS)),$(DPDK_LIBS))
+endif
+export DPDK_CFLAGS DPDK_LIBS

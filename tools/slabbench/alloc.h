@@ -14,6 +14,7 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <rn/slab.h>
+#include "dpdk.h"
 #include "slabbench.h"
 
 #define __bench_inline	static inline __attribute__((always_inline))
@@ -85,6 +86,28 @@ void *freelist_get(size_t size);
 void freelist_put(void *p);
 void *freelist_resize(void *p, size_t old, size_t size);
 size_t freelist_usable(void *p);
+
+/* A call through a pointer in memory, which is what one through the PLT is. */
+__bench_inline void *dpdk_get(size_t size)
+{
+	return dpdk.get(size);
+}
+
+__bench_inline void dpdk_put(void *p)
+{
+	dpdk.put(p);
+}
+
+__bench_inline void *dpdk_resize(void *p, size_t old, size_t size)
+{
+	(void)old;
+	return dpdk.resize(p, size);
+}
+
+__bench_inline size_t dpdk_usable(void *p)
+{
+	return dpdk.usable(p);
+}
 
 /* The compiler must not see that an object is never used, or drop the pair. */
 __bench_inline void keep(const void *p)
@@ -172,6 +195,7 @@ BENCH_TIMED(rn)
 BENCH_TIMED(malloc)
 BENCH_TIMED(null)
 BENCH_TIMED(freelist)
+BENCH_TIMED(dpdk)
 
 #define BENCH_OPS(name, timed) ((struct ops) {				\
 	name##_get##timed, name##_put##timed, name##_resize##timed,	\
@@ -190,7 +214,8 @@ BENCH_TIMED(freelist)
 #define BENCH_INSTANCES_REAL(body)					\
 	BENCH_INSTANCE(body, rn)					\
 	BENCH_INSTANCE(body, malloc)					\
-	BENCH_INSTANCE(body, freelist)
+	BENCH_INSTANCE(body, freelist)					\
+	BENCH_INSTANCE(body, dpdk)
 #define BENCH_INSTANCES(body)						\
 	BENCH_INSTANCES_REAL(body)					\
 	BENCH_INSTANCE(body, null)
@@ -200,6 +225,7 @@ BENCH_TIMED(freelist)
 	[ALLOC_MALLOC] = body##_malloc,					\
 	[ALLOC_NULL] = body##_null,					\
 	[ALLOC_FREELIST] = body##_freelist,				\
+	[ALLOC_DPDK] = body##_dpdk,					\
 }
 
 /* Without null, where the workload reads what it wrote into its objects. */
@@ -207,6 +233,7 @@ BENCH_TIMED(freelist)
 	[ALLOC_RN] = body##_rn,						\
 	[ALLOC_MALLOC] = body##_malloc,					\
 	[ALLOC_FREELIST] = body##_freelist,				\
+	[ALLOC_DPDK] = body##_dpdk,					\
 }
 
 #endif /* SLABBENCH_ALLOC_H */

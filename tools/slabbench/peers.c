@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "dpdk.h"
 #include "slabbench.h"
 
 struct known {
@@ -53,13 +54,16 @@ static const struct form forms[] = {
 	  memfs_prefix },
 	{ "mimalloc-large", "mimalloc", "MIMALLOC_LARGE_OS_PAGES=1", true,
 	  NULL },
+	{ "dpdk-hugetlb", "dpdk", DPDK_PAGES "=hugetlb", true, NULL },
+	{ "mempool-hugetlb", "dpdk-mempool", DPDK_PAGES "=hugetlb", true, NULL },
 };
 
 /* In the order of the list. */
 static const char *const names[] = {
 	"rn", "glibc", "jemalloc", "tcmalloc", "mimalloc", "rn-small",
 	"glibc-thp", "glibc-hugetlb", "jemalloc-thp", "tcmalloc-hugetlb",
-	"mimalloc-large", "null", "freelist", "rn-cache", "rn-bulk",
+	"mimalloc-large", "null", "freelist", "rn-cache", "rn-bulk", "dpdk",
+	"dpdk-mempool", "dpdk-hugetlb", "mempool-hugetlb",
 };
 
 static const char *const direct[NR_ALLOCATORS] = {
@@ -69,6 +73,8 @@ static const char *const direct[NR_ALLOCATORS] = {
 	[ALLOC_FREELIST] = "one mutex over free lists, built in: the baseline",
 	[ALLOC_RN_CACHE] = "libslab's cache of a type, for the workload cache",
 	[ALLOC_RN_BULK] = "the same, many objects in a call",
+	[ALLOC_DPDK] = "DPDK's rte_malloc",
+	[ALLOC_DPDK_MEMPOOL] = "DPDK's rte_mempool, for the workload cache",
 };
 
 static const char *const folders[] = {
@@ -184,6 +190,14 @@ static const struct form *find_form(const char *name)
 	return NULL;
 }
 
+/* Built in, but for what needs a library that the build did not find. */
+static void resolve_direct(struct peer *peer)
+{
+	peer->missing = dpdk_needed(peer->allocator) && !dpdk_built();
+	if (peer->missing)
+		strcpy(peer->reason, DPDK_MISSING);
+}
+
 /* 0, or -1 for a name that means nothing; sets peer->missing and the reason. */
 static int resolve_base(struct peer *peer, const char *name)
 {
@@ -194,6 +208,7 @@ static int resolve_base(struct peer *peer, const char *name)
 		if (a == ALLOC_MALLOC || strcmp(name, allocator_names[a]))
 			continue;
 		peer->allocator = a;
+		resolve_direct(peer);
 		return 0;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
@@ -276,6 +291,16 @@ int peer_resolve(struct peer *peer, const char *spec)
 	return 0;
 }
 
+/*
+ * rte_malloc needs hours for a million objects of mixed sizes, and DPDK on
+ * hugetlb pages ends where they do not suffice.
+ */
+static bool by_name_only(const struct peer *peer)
+{
+	return peer->allocator == ALLOC_DPDK ||
+	       (peer->allocator == ALLOC_DPDK_MEMPOOL && *peer->env);
+}
+
 /**
  * peers_group() - the peers that a word stands for, as far as they are there
  * @peers: filled in
@@ -297,15 +322,22 @@ unsigned int peers_group(struct peer *peers, unsigned int most,
 
 		if (huge && !(form && form->huge))
 			continue;
-		if (!resolve(&peers[n], names[i]) && !peers[n].missing)
+		if (resolve(&peers[n], names[i]) || peers[n].missing)
+			continue;
+		if (!by_name_only(&peers[n]))
 			n++;
 	}
 	return n;
 }
 
-/* How the workload's calls reach it: a preloaded row pays for the PLT. */
+/*
+ * How the workload's calls reach it: a preloaded row pays for the PLT, one of
+ * a shared object that is loaded later for a pointer.
+ */
 const char *peer_linkage(const struct peer *peer)
 {
+	if (dpdk_needed(peer->allocator))
+		return "pointer";
 	if (peer->allocator != ALLOC_MALLOC)
 		return "native";
 	return *peer->preload ? "preload" : "libc";
@@ -333,7 +365,8 @@ void peers_list(FILE *out)
 		list_peer(out, names[i]);
 	fprintf(out, "  %-16s any library that replaces malloc when preloaded\n",
 		"NAME=PATH");
-	fprintf(out, "  %-16s all of these that are there\n", "all");
+	fprintf(out, "  %-16s all of these that are there, but dpdk and DPDK's hugetlb forms\n",
+		"all");
 	fprintf(out, "  %-16s the forms that ask for hugepages; rn does so unasked\n",
 		"huge");
 }

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include "dpdk.h"
 #include "options.h"
 #include "results.h"
 #include "trace.h"
@@ -30,10 +31,12 @@ static void add_allocator(struct argp_state *state, const char *word, void *arg)
 			continue;
 		if (args->nr_allocators == MAX_LIST)
 			argp_error(state, "-a: more than %d", MAX_LIST);
+		if (dpdk_needed(i) && !dpdk_built())
+			argp_error(state, "%s is missing: " DPDK_MISSING, word);
 		args->allocators[args->nr_allocators++] = i;
 		return;
 	}
-	argp_error(state, "unknown allocator '%s' (there are: rn, malloc, null, freelist, rn-cache, rn-bulk; compare has others)",
+	argp_error(state, "unknown allocator '%s' (there are: rn, malloc, null, freelist, dpdk, rn-cache, rn-bulk, dpdk-mempool; compare has others)",
 		   word);
 }
 
@@ -66,8 +69,9 @@ static const struct argp_option run_options[] = {
 	{ "allocator", 'a', "LIST", 0,
 	  "rn (default): libslab's own API; malloc: whatever malloc the "
 	  "process has; null: does nothing; freelist: one mutex over free "
-	  "lists; in cache alone rn-cache: the type has a cache of its own, "
-	  "and rn-bulk: many from it at a time", 0 },
+	  "lists; dpdk: rte_malloc, if built with it; in cache alone rn-cache: "
+	  "the type has a cache of its own, rn-bulk: many from it at a time, "
+	  "and dpdk-mempool: rte_mempool", 0 },
 	{ "contention", OPT_CONTENTION, NULL, 0,
 	  "Count the futex calls of each row in one more run: those that wait, "
 	  "and how long, by the kernel's tracepoints, or all, by strace", 0 },
@@ -101,7 +105,7 @@ static void print_head(const struct run_args *args)
 			args->contention.why_not ? ", as " : "",
 			args->contention.why_not ? args->contention.why_not :
 			"");
-	fprintf(out, "%-18s %6s %7s %-9s %3s %12s %9s %9s %9s %9s\n",
+	fprintf(out, "%-18s %6s %7s %-12s %3s %12s %9s %9s %9s %9s\n",
 		"workload", "size", "threads", "allocator", "run", "ops",
 		"ns/op", "ms", "RSS kB", "huge kB");
 }
@@ -145,7 +149,7 @@ static void print_result(FILE *out, const struct row *row, unsigned int run,
 
 	if (row->size)
 		snprintf(size, sizeof(size), "%zu", row->size);
-	fprintf(out, "%-18s %6s %7u %-9s %3u %12llu %9.2f %9.1f %9llu %9llu",
+	fprintf(out, "%-18s %6s %7u %-12s %3u %12llu %9.2f %9.1f %9llu %9llu",
 		wl->name, size, row->threads,
 		allocator_names[row->allocator], run,
 		(unsigned long long)res->ops, res->wall_ns / ops,

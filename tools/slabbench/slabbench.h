@@ -26,6 +26,7 @@
 #define MAX_THREADS	1024
 #define MAX_SIZE	((size_t)1 << 30)
 #define DEFAULT_SLOTS	100000
+#define TYPED_BYTES	240	/* of the type that cache has */
 #define DEFAULT_SEED	88172645463325252ULL
 
 /* What main() returns. */
@@ -45,6 +46,8 @@ enum allocator {
 	ALLOC_FREELIST,		/* one mutex over free lists: the baseline */
 	ALLOC_RN_CACHE,		/* libslab's cache of a type: only in cache */
 	ALLOC_RN_BULK,		/* the same, many at a time */
+	ALLOC_DPDK,		/* rte_malloc, in an object loaded for it */
+	ALLOC_DPDK_MEMPOOL,	/* rte_mempool: only in cache */
 	NR_ALLOCATORS
 };
 
@@ -244,6 +247,11 @@ void *map_populated(size_t bytes);
 
 /* null.c */
 void null_prepare(const struct worker *w);
+
+/* dpdk.c */
+bool dpdk_needed(enum allocator allocator);
+bool dpdk_built(void);
+const char *dpdk_start(const struct row *row);
 
 /* spawn.c */
 struct point {

@@ -103,7 +103,7 @@ bool table_failed(const struct table *t)
 /* A peer is what a user would take instead: not rn, and not null. */
 static bool is_peer(const struct peer *p)
 {
-	return p->allocator == ALLOC_MALLOC;
+	return p->allocator == ALLOC_MALLOC || dpdk_needed(p->allocator);
 }
 
 /* The peer with the least median in a row, or NULL. */

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+#include "dpdk.h"
 #include "slabbench.h"
 
 /* Written by worker 0, but for the barrier. */
@@ -177,6 +178,14 @@ static void pin_to_cpu(unsigned int n)
 		die("cannot pin to CPU %d: %s", cpu, strerror(errno));
 }
 
+static void enter_pool(const struct worker *w)
+{
+	const char *wrong = dpdk.pool_enter();
+
+	if (wrong)
+		die("DPDK does not take thread %u: %s", w->index, wrong);
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
@@ -191,6 +200,8 @@ static void *worker_main(void *arg)
 	w->table = map_populated(w->table_len * sizeof(*w->table));
 	if (row->allocator == ALLOC_NULL)
 		null_prepare(w);
+	if (row->allocator == ALLOC_DPDK_MEMPOOL)
+		enter_pool(w);
 	if (!wl->cold && warm)
 		pass(w, warm, true);
 	wait_for_all(w);
@@ -330,6 +341,14 @@ static void collect(const struct row *row, const struct worker *w,
 	find_malloc(res);
 }
 
+static void prepare_dpdk(const struct row *row)
+{
+	const char *wrong = dpdk_start(row);
+
+	if (wrong)
+		die("DPDK does not start: %s", wrong);
+}
+
 static void measure(const struct row *row, uint64_t *live, struct result *res)
 {
 	struct worker *w = map_populated(row->threads * sizeof(*w));
@@ -348,6 +367,8 @@ static void measure(const struct row *row, uint64_t *live, struct result *res)
 		if (row->latency)
 			w[i].latency = map_populated(sizeof(*w[i].latency));
 	}
+	if (dpdk_needed(row->allocator))
+		prepare_dpdk(row);
 	run_threads(w, row->threads);
 	collect(row, w, &shared, res);
 }

@@ -12,6 +12,8 @@ const char *const allocator_names[NR_ALLOCATORS] = {
 	[ALLOC_FREELIST] = "freelist",
 	[ALLOC_RN_CACHE] = "rn-cache",
 	[ALLOC_RN_BULK] = "rn-bulk",
+	[ALLOC_DPDK] = "dpdk",
+	[ALLOC_DPDK_MEMPOOL] = "dpdk-mempool",
 };
 
 const size_t common_sizes[NR_COMMON_SIZES] = { 16, 64, 256, 1024 };

@@ -2,8 +2,9 @@
 /*
  * cache: objects of one type, of a size that no general class fits. From a
  * table of them a random 64 are freed and replaced, over and over, each
- * initialised. Two of the allocators take part nowhere else: rn-cache has a
- * cache for the type, rn-bulk takes and gives the 64 from it in one call.
+ * initialised. Three of the allocators take part nowhere else: rn-cache has a
+ * cache for the type, rn-bulk takes and gives the 64 from it in one call,
+ * dpdk-mempool has a pool of as many objects as the row needs.
  */
 #include <string.h>
 #include "alloc.h"
@@ -16,7 +17,7 @@ struct typed {
 	unsigned char rest[224];
 	uint64_t check;
 };
-static_assert(sizeof(struct typed) == 240, "between two size classes");
+static_assert(sizeof(struct typed) == TYPED_BYTES, "between two size classes");
 
 __bench_inline void *cached_get(size_t size)
 {
@@ -30,6 +31,19 @@ __bench_inline void cached_put(void *p)
 }
 
 BENCH_TIMED_PAIR(cached)
+
+__bench_inline void *mempool_get(size_t size)
+{
+	(void)size;
+	return dpdk.pool_get();
+}
+
+__bench_inline void mempool_put(void *p)
+{
+	dpdk.pool_put(p);
+}
+
+BENCH_TIMED_PAIR(mempool)
 
 #define ONE_BY_ONE(name, timed)						\
 	__bench_inline void name##_get_all##timed(void **p, size_t n)	\
@@ -50,8 +64,12 @@ ONE_BY_ONE(malloc, )
 ONE_BY_ONE(malloc, _timed)
 ONE_BY_ONE(freelist, )
 ONE_BY_ONE(freelist, _timed)
+ONE_BY_ONE(dpdk, )
+ONE_BY_ONE(dpdk, _timed)
 ONE_BY_ONE(cached, )
 ONE_BY_ONE(cached, _timed)
+ONE_BY_ONE(mempool, )
+ONE_BY_ONE(mempool, _timed)
 
 __bench_inline void bulk_get_all(void **p, size_t n)
 {
@@ -168,8 +186,10 @@ __bench_inline void cache(struct worker *w, struct group_ops g)
 CACHE_INSTANCE(rn)
 CACHE_INSTANCE(malloc)
 CACHE_INSTANCE(freelist)
+CACHE_INSTANCE(dpdk)
 CACHE_INSTANCE(cached)
 CACHE_INSTANCE(bulk)
+CACHE_INSTANCE(mempool)
 
 static size_t cache_len(const struct row *row)
 {
@@ -191,5 +211,7 @@ const struct workload workload_cache = {
 		[ALLOC_FREELIST] = cache_freelist,
 		[ALLOC_RN_CACHE] = cache_cached,
 		[ALLOC_RN_BULK] = cache_bulk,
+		[ALLOC_DPDK] = cache_dpdk,
+		[ALLOC_DPDK_MEMPOOL] = cache_mempool,
 	},
 };

@@ -82,5 +82,6 @@ const struct workload workload_threadchurn = {
 		[ALLOC_RN] = threadchurn,
 		[ALLOC_MALLOC] = threadchurn,
 		[ALLOC_FREELIST] = threadchurn,
+		[ALLOC_DPDK] = threadchurn,
 	},
 };
