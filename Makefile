@@ -129,7 +129,7 @@ clean:
 	$(Q)rm -f $(addprefix $(o),tools/slabbench/slabbench \
 		tools/slabbench/slabbench-dpdk.so \
 		tools/slabinfo/slabinfo samples/wordfreq/wordfreq)
-	$(Q)rm -rf $(addprefix $(o)selftests/,static shared unit log)
+	$(Q)rm -rf $(addprefix $(o)selftests/,static shared unit preload log)
 	$(Q)rm -f $(libs) $(malloc-libs) $(addprefix $(o),libslab.o \
 		.libslab.o.cmd libslabmalloc.o .libslabmalloc.o.cmd \
 		.libslabmalloc.a.cmd .$(MALLOC_SONAME).cmd .libslabmalloc.so.cmd \

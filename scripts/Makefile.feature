@@ -30,6 +30,10 @@ ifneq ($(filter-out $(lib-only),$(may-build)),)
 endif
 ifneq ($(filter check selftests selftests/%,$(may-build)),)
   $(call need,check,$(call pkg,check),check)
+  # For the one test that is linked statically; not every system can.
+  static-check := -static $(shell $(PKG_CONFIG) --static --libs check)
+  STATIC_CHECK := $(if $(call probe,check,$(static-check)),$(static-check))
+  export STATIC_CHECK
 endif
 
 # One of slabbench's peers, where it is there and slabbench is made. Its drivers

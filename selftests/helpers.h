@@ -61,16 +61,21 @@ void pattern_set(void *p, size_t n, uint64_t seed);
 bool pattern_ok(const void *p, size_t n, uint64_t seed);
 bool all_zero(const void *p, size_t n);
 
-/* --- figures --- */
+/* --- text and numbers --- */
 
 /* What @dump writes, ended by a 0; to be freed by free(). */
 char *dump_text(int (*dump)(int fd));
 
-/* The value of a line of rn_vmstat(), or -1 when it has no such line. */
-long vmstat(const char *name);
+/* The number behind @name at the start of a line of @text, or -1. */
+long number_after(const char *text, const char *name);
 
 /* The number of a "Name:   123 kB" line of /proc/self/status, or -1. */
 long status_value(const char *name);
+
+/* --- figures of libslab (figures.c) --- */
+
+/* The value of a line of rn_vmstat(), or -1 when it has no such line. */
+long vmstat(const char *name);
 
 struct slabinfo {
 	char name[64];
