@@ -79,9 +79,6 @@ static error_t parse_comparison(int key, char *arg, struct argp_state *state)
 	case OPT_LIMIT:
 		args->limit = parse_number(state, "--limit", arg, 1, 1 << 30);
 		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "'%s': there are only options here", arg);
-		return EINVAL;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}

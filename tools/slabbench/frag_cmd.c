@@ -43,9 +43,6 @@ static error_t parse_frag(int key, char *arg, struct argp_state *state)
 	case OPT_CSV:
 		args->csv.name = arg;
 		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "'%s': there are only options here", arg);
-		return EINVAL;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}

@@ -308,6 +308,9 @@ static error_t parse_selection(int key, char *arg, struct argp_state *state)
 	case OPT_JSON:
 		sel->json = arg;
 		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "'%s': there are only options here", arg);
+		return EINVAL;
 	case ARGP_KEY_END:
 		check(state, sel);
 		return 0;

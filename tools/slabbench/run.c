@@ -57,9 +57,6 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 	case OPT_CONTENTION:
 		args->count_futexes = true;
 		return 0;
-	case ARGP_KEY_ARG:
-		argp_error(state, "'%s': there are only options here", arg);
-		return EINVAL;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
