@@ -292,7 +292,7 @@ int peer_resolve(struct peer *peer, const char *spec)
 }
 
 /*
- * rte_malloc needs hours for a million objects of mixed sizes, and DPDK on
+ * rte_malloc may take longer for one row than the others for all, and DPDK on
  * hugetlb pages ends where they do not suffice.
  */
 static bool by_name_only(const struct peer *peer)
