@@ -66,43 +66,44 @@ static void pool_push(struct sheaf *s)
 	pool.free_bytes += SHEAF_UNIT << s->size_class;
 }
 
-/* Cuts one page into sheaves, so that none lies across two. */
-static bool pool_carve(unsigned int size_class)
+/*
+ * One sheaf behind the other, with a cache line between them: headers that lie
+ * a multiple of 4 KiB apart would be taken for one another by the CPU, which
+ * compares the low bits of a load with those of the stores before it.
+ */
+static struct sheaf *pool_carve(unsigned int size_class)
 {
-	size_t step = SHEAF_UNIT << size_class;
-	char *page;
+	size_t bytes = (SHEAF_UNIT << size_class) + SHEAF_UNIT;
+	struct sheaf *s;
 
 	if (!pool.base) {
 		pool.bytes = min(max(mem.bytes >> 4, (size_t)1 << 20),
 				 (size_t)1 << 38);
 		pool.base = meta_reserve(pool.bytes, 0);
-		pool.carved = PAGE_BYTES;
+		pool.carved = SHEAF_UNIT;
 	}
-	if (!pool.base || pool.carved + PAGE_BYTES > pool.bytes)
-		return false;
-	page = pool.base + pool.carved;
-	if (meta_open(page, PAGE_BYTES))
-		return false;
-	pool.carved += PAGE_BYTES;
-	for (size_t at = 0; at < PAGE_BYTES; at += step) {
-		struct sheaf *s = (struct sheaf *)(page + at);
-
-		s->size_class = size_class;
-		pool_push(s);
-	}
-	return true;
+	if (!pool.base || pool.carved + bytes > pool.bytes)
+		return NULL;
+	s = (struct sheaf *)(pool.base + pool.carved);
+	if (meta_open(s, bytes))
+		return NULL;
+	pool.carved += bytes;
+	s->size_class = size_class;
+	return s;
 }
 
 struct sheaf *sheaf_alloc(unsigned int capacity)
 {
 	unsigned int size_class = size_class_of(capacity);
-	struct sheaf *s = NULL;
+	struct sheaf *s;
 
 	lock(&pool.lock);
-	if (pool.free[size_class] || pool_carve(size_class)) {
+	if (pool.free[size_class]) {
 		s = sheaf_by_number(pool.free[size_class]);
 		pool.free[size_class] = s->next;
 		pool.free_bytes -= SHEAF_UNIT << size_class;
+	} else {
+		s = pool_carve(size_class);
 	}
 	unlock(&pool.lock);
 	if (s) {

@@ -20,9 +20,8 @@
  * @next: on a list: sheaf number of the next one, 0 for none
  * @objects: the top is the last one
  *
- * Invariant: (@word & 0xffff) <= @capacity. Lies within one page, aligned to
- * its size; the memory is a sheaf's for ever (slow paths read @word of a
- * sheaf that may have moved on).
+ * Invariant: (@word & 0xffff) <= @capacity. The memory is a sheaf's for ever
+ * (slow paths read @word of a sheaf that may have moved on).
  */
 struct sheaf {
 	u64 word;

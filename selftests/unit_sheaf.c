@@ -35,7 +35,7 @@ START_TEST(capacity_by_size)
 }
 END_TEST
 
-/* Sheaves of all sizes at once: none overlaps another or crosses a page. */
+/* Sheaves of all sizes at once: none overlaps another. */
 START_TEST(pool)
 {
 	enum { MANY = 300 };
@@ -44,17 +44,17 @@ START_TEST(pool)
 
 	sheaf_pool_stats(&bytes, &unused);
 	for (size_t k = 0; k < ARRAY_LEN(capacities); k++) {
-		size_t size = sizeof(struct sheaf) +
-			      capacities[k] * sizeof(void *);
-
 		for (int i = 0; i < MANY; i++) {
 			s[k][i] = sheaf_alloc(capacities[k]);
 			ck_assert_ptr_nonnull(s[k][i]);
 			ck_assert_uint_eq(sheaf_count(s[k][i]), 0);
 			ck_assert_uint_eq(sheaf_operations(s[k][i]), 0);
 			ck_assert_uint_eq(s[k][i]->capacity, capacities[k]);
-			ck_assert_uint_le((uintptr_t)s[k][i] % PAGE_BYTES +
-					  size, PAGE_BYTES);
+			/* Headers that the CPU takes for one another. */
+			if (i)
+				ck_assert_uint_ne((uintptr_t)s[k][i] % PAGE_BYTES,
+						  (uintptr_t)s[k][i - 1] %
+						  PAGE_BYTES);
 			for (unsigned int n = 0; n < capacities[k]; n++)
 				sheaf_add(s[k][i], &s[k][i]->objects[n]);
 		}
