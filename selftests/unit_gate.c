@@ -1,0 +1,490 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Locks that know their owner, and fork() out of a signal handler that
+ * interrupted a slow path. Nothing is left to luck: the thread that forks holds
+ * the lock of a slow path, and forks when the others are seen to wait for it.
+ */
+#define _GNU_SOURCE
+#include "helpers.h"
+
+#include "slab.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OBJECTS	100
+
+static struct rn_cache *c;
+static struct cache_node *n;
+static struct lock one, other;
+
+static void setup(void)
+{
+	struct rn_cache_args args = {
+		.sz = sizeof(args), .size = 64, .flags = RN_NOMERGE,
+	};
+
+	c = rn_cache_create("gate", &args);
+	ck_assert_ptr_nonnull(c);
+	n = cache_node_get(c, numa_local_node());
+	alarm(20);
+}
+
+static void on_signal(void (*handler)(int))
+{
+	struct sigaction action = { .sa_handler = handler };
+
+	sigaction(SIGUSR1, &action, NULL);
+}
+
+/* What the process says that does @what, which must be aborted. */
+static void expect_abort(void (*what)(void), const char *text)
+{
+	char said[1024] = "";
+	int ends[2], status;
+	pid_t pid;
+
+	ck_assert_int_eq(pipe(ends), 0);
+	pid = fork();
+	if (!pid) {
+		dup2(ends[1], STDERR_FILENO);
+		alarm(10);
+		what();
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_gt(read(ends[0], said, sizeof(said) - 1), 0);
+	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT,
+		      "status %#x, and it said: %s", status, said);
+	ck_assert_msg(strstr(said, text) != NULL, "it said: %s", said);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* --- a thread that waits for itself --- */
+
+static void allocate(int signal)
+{
+	void *p[OBJECTS];
+
+	for (int i = 0; i < OBJECTS; i++)
+		p[i] = rn_cache_alloc(c, 0);
+	for (int i = 0; i < OBJECTS; i++)
+		rn_cache_free(c, p[i]);
+}
+
+static void interrupted(void)
+{
+	unsigned int ticket = gate_enter();
+
+	on_signal(allocate);
+	lock(&n->list_lock);
+	raise(SIGUSR1);
+	unlock(&n->list_lock);
+	gate_exit(ticket);
+}
+
+static sigjmp_buf out;
+
+static void leave(int signal)
+{
+	siglongjmp(out, 1);
+}
+
+static void left(void)
+{
+	on_signal(leave);
+	if (!sigsetjmp(out, 1)) {
+		gate_enter();
+		lock(&n->list_lock);
+		raise(SIGUSR1);
+	}
+	allocate(0);
+}
+
+START_TEST(handler_waits_for_itself)
+{
+	expect_abort(interrupted, "called by a signal handler");
+	expect_abort(left, "longjmp()");
+}
+END_TEST
+
+/* --- a handler that forks --- */
+
+static bool is_waited_for(const struct lock *l)
+{
+	return READ_ONCE(l->state) & LOCK_WAITERS;
+}
+
+static void wait_until_waited_for(const struct lock *l)
+{
+	while (!is_waited_for(l))
+		usleep(100);
+}
+
+static pid_t forked;
+
+static void fork_now(int signal)
+{
+	forked = fork();
+}
+
+static void expect_child_ok(pid_t pid)
+{
+	int status = -1;
+
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		ck_abort_msg("pid %d, status %#x", pid, status);
+}
+
+/*
+ * Forks in a handler with @l held, which others wait for. In the child it is
+ * held too, until the handler has returned.
+ */
+static void fork_with(struct lock *l, void (*child)(void),
+		      unsigned int ticket)
+{
+	on_signal(fork_now);
+	raise(SIGUSR1);
+	if (!forked)
+		alarm(10);
+	ck_assert(lock_is_mine(l));
+	unlock(l);
+	gate_exit(ticket);
+	if (!forked) {
+		child();
+		_exit(0);
+	}
+	expect_child_ok(forked);
+}
+
+static void *take_one(void *arg)
+{
+	unsigned int ticket = gate_enter();
+
+	lock(&one);
+	ck_assert(lock_is_mine(&one));
+	ck_assert_uint_eq(thread_self.depth, 1);
+	unlock(&one);
+	gate_exit(ticket);
+	return arg;
+}
+
+static void child_takes_it(void)
+{
+	take_one(NULL);
+	allocate(0);
+	rn_shrink_all();
+}
+
+START_TEST(others_wait_for_it)
+{
+	unsigned int ticket = gate_enter();
+	pthread_t t[3];
+
+	lock(&one);
+	for (size_t i = 0; i < ARRAY_LEN(t); i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, take_one, NULL),
+				 0);
+	wait_until_waited_for(&one);
+	fork_with(&one, child_takes_it, ticket);
+	for (size_t i = 0; i < ARRAY_LEN(t); i++)
+		pthread_join(t[i], NULL);
+	/* Nobody is left inside, nor counted out twice. */
+	forked = fork();
+	if (!forked)
+		_exit(0);
+	expect_child_ok(forked);
+}
+END_TEST
+
+/* --- who waits for it holds slab_mutex, which another one wants --- */
+
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(set), &set), 0);
+}
+
+/* Objects in the slots of each CPU that we may use; their number. */
+static int fill_slots(void)
+{
+	cpu_set_t allowed;
+
+	sched_getaffinity(0, sizeof(allowed), &allowed);
+	for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+		if (CPU_ISSET(cpu, &allowed)) {
+			pin(cpu);
+			allocate(0);
+		}
+	sched_setaffinity(0, sizeof(allowed), &allowed);
+	return CPU_COUNT(&allowed);
+}
+
+static void count_closed(void *arg, const struct slot *slot)
+{
+	*(int *)arg += READ_ONCE(slot->main) == &closed_sheaf;
+}
+
+static int closed_slots(void)
+{
+	int closed = 0;
+
+	percpu_for_each(row_on(c, numa_local_node()), count_closed, &closed);
+	return closed;
+}
+
+static void *shrink(void *arg)
+{
+	rn_cache_shrink(c);
+	return arg;
+}
+
+static void *create(void *arg)
+{
+	struct rn_cache_args args = {
+		.sz = sizeof(args), .size = 128, .flags = RN_NOMERGE,
+	};
+
+	ck_assert_ptr_nonnull(rn_cache_create("another", &args));
+	return arg;
+}
+
+static void child_has_slots(void)
+{
+	ck_assert_int_eq(closed_slots(), 0);
+	create(NULL);
+	allocate(0);
+	fill_slots();
+	rn_shrink_all();
+	allocate(0);
+}
+
+START_TEST(a_shrinker_waits_for_it)
+{
+	pthread_t shrinker, creator;
+	int slots = fill_slots();
+	unsigned int ticket = gate_enter();
+
+	lock(&n->list_lock);
+	pthread_create(&shrinker, NULL, shrink, NULL);
+	wait_until_waited_for(&n->list_lock);
+	/* It has taken the first one and not got to the others. */
+	if (percpu_has_rseq() && slots > 1)
+		ck_assert_int_ge(closed_slots(), 1);
+	pthread_create(&creator, NULL, create, NULL);
+	wait_until_waited_for(&slab_mutex);
+	fork_with(&n->list_lock, child_has_slots, ticket);
+	pthread_join(shrinker, NULL);
+	pthread_join(creator, NULL);
+	ck_assert_int_eq(closed_slots(), 0);
+	forked = fork();
+	if (!forked) {
+		child_has_slots();
+		_exit(0);
+	}
+	expect_child_ok(forked);
+}
+END_TEST
+
+/* --- two handlers that fork, each inside of a slow path --- */
+
+static pid_t second;		/* its thread id, once it holds its lock */
+static bool second_may_fork, third_may_leave;
+
+static void wait_for_flag(const bool *flag)
+{
+	while (!READ_ONCE(*flag))
+		usleep(100);
+}
+
+/* As a handler does that interrupts us with the lock held. */
+static void *fork_second(void *arg)
+{
+	unsigned int ticket = gate_enter();
+	pid_t pid;
+
+	lock(&other);
+	WRITE_ONCE(second, gettid());
+	wait_for_flag(&second_may_fork);
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	expect_child_ok(pid);
+	ck_assert(lock_is_mine(&other));
+	ck_assert_uint_eq(thread_self.depth, 1);
+	unlock(&other);
+	gate_exit(ticket);
+	return arg;
+}
+
+/* Keeps the first fork() waiting. */
+static void *stay_inside(void *arg)
+{
+	unsigned int ticket = gate_enter();
+
+	WRITE_ONCE(*(bool *)arg, true);
+	wait_for_flag(&third_may_leave);
+	gate_exit(ticket);
+	return arg;
+}
+
+static bool is_in(pid_t tid, long call)
+{
+	char path[64], buf[64] = "";
+	long nr = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
+	f = fopen(path, "re");
+	if (f && fgets(buf, sizeof(buf), f))
+		sscanf(buf, "%ld", &nr);
+	if (f)
+		fclose(f);
+	return nr == call;
+}
+
+/*
+ * Lets the second fork when the first is at it, which is seen by its naps, and
+ * then the third go.
+ */
+static void *direct(void *arg)
+{
+	while (!is_in(getpid(), SYS_nanosleep))
+		usleep(100);
+	WRITE_ONCE(second_may_fork, true);
+	while (!is_in(second, SYS_futex))
+		usleep(100);
+	WRITE_ONCE(third_may_leave, true);
+	return arg;
+}
+
+static void fork_first(void)
+{
+	unsigned int ticket = gate_enter();
+	pthread_t t[3];
+	bool inside = false;
+
+	pthread_create(&t[0], NULL, fork_second, NULL);
+	while (!READ_ONCE(second))
+		usleep(100);
+	pthread_create(&t[1], NULL, stay_inside, &inside);
+	wait_for_flag(&inside);
+	pthread_create(&t[2], NULL, direct, NULL);
+	forked = fork();
+	if (!forked) {
+		alarm(10);
+		lock(&other);
+		_exit(0);
+	}
+	gate_exit(ticket);
+	for (size_t i = 0; i < ARRAY_LEN(t); i++)
+		pthread_join(t[i], NULL);
+}
+
+/* Neither waits for ever; the child says what it lacks when it needs it. */
+static void two_forks(void)
+{
+	int status;
+
+	fork_first();
+	if (waitpid(forked, &status, 0) != forked || !WIFSIGNALED(status))
+		_exit(1);
+	abort();
+}
+
+START_TEST(two_fork)
+{
+	expect_abort(two_forks, "two signal handlers forked");
+}
+END_TEST
+
+/* --- a handler of a thread that waits outside --- */
+
+static pid_t waiting;		/* its thread id, on its way in */
+static bool entered_early, handler_ended;
+
+static void enter_and_fork(int signal)
+{
+	unsigned int ticket = gate_enter();
+
+	entered_early = !READ_ONCE(third_may_leave);
+	gate_exit(ticket);
+	fork_now(signal);
+	if (!forked)
+		_exit(0);
+	WRITE_ONCE(handler_ended, true);
+}
+
+static void *wait_at_gate(void *arg)
+{
+	WRITE_ONCE(waiting, gettid());
+	gate_exit(gate_enter());
+	return arg;
+}
+
+static void *direct_handler(void *arg)
+{
+	pthread_t t;
+
+	while (!is_in(getpid(), SYS_nanosleep))
+		usleep(100);
+	pthread_create(&t, NULL, wait_at_gate, NULL);
+	while (!READ_ONCE(waiting) || !is_in(waiting, SYS_futex))
+		usleep(100);
+	pthread_kill(t, SIGUSR1);
+	/* Long enough for a handler that goes in to have done so. */
+	usleep(20000);
+	WRITE_ONCE(third_may_leave, true);
+	pthread_join(t, NULL);
+	return arg;
+}
+
+START_TEST(handler_waits_outside)
+{
+	bool inside = false;
+	pthread_t t[2];
+	pid_t pid;
+
+	on_signal(enter_and_fork);
+	pthread_create(&t[0], NULL, stay_inside, &inside);
+	wait_for_flag(&inside);
+	pthread_create(&t[1], NULL, direct_handler, NULL);
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	expect_child_ok(pid);
+	for (size_t i = 0; i < ARRAY_LEN(t); i++)
+		pthread_join(t[i], NULL);
+	ck_assert(handler_ended);
+	ck_assert(!entered_early);
+	expect_child_ok(forked);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("gate");
+	TCase *tc = tcase_create("gate");
+
+	tcase_add_checked_fixture(tc, setup, NULL);
+	tcase_add_test(tc, handler_waits_for_itself);
+	tcase_add_test(tc, others_wait_for_it);
+	tcase_add_test(tc, a_shrinker_waits_for_it);
+	tcase_add_test(tc, two_fork);
+	tcase_add_test(tc, handler_waits_outside);
+	tcase_set_timeout(tc, 30);
+	suite_add_tcase(s, tc);
+	return suite_main(s);
+}
