@@ -53,7 +53,8 @@ nothing="env PATH=$tmp/nowhere $bench run -w pair -s 64 -n 1000"
 two_wait()
 {
 	check "contention: keys" has_keys futex_calls futex_s futexes_by
-	check "contention: one thread waits for nobody" \
+	# A sanitizer has locks of its own.
+	[ -z "$preloads" ] || check "contention: one thread waits for nobody" \
 		[ "$(value futex_calls | head -n 1)" -eq 0 ]
 	check "contention: two wait for each other" \
 		[ "$(value futex_calls | tail -n 1)" -gt 0 ]
