@@ -65,17 +65,26 @@ bool rung_in_ladder(enum rung rung)
 static enum step try_bring_up(struct zone *z, const struct bringup *how,
 			      u32 nr, u32 *block)
 {
+	struct bringup how_here = *how;
 	enum step step;
 
 	lock(&z->lock);
-	*block = blocks_claim(z, nr, bringup_unit(how));
+	*block = how->backing == BACKING_HUGETLB || how->lazy ? NO_BLOCK :
+		blank_take(z, nr);
+	how_here.mapped = *block != NO_BLOCK;
+	if (*block == NO_BLOCK)
+		*block = blocks_claim(z, nr, bringup_unit(how));
 	unlock(&z->lock);
 	if (*block == NO_BLOCK)
 		return STEP_NO_ADDRESS;
-	step = blocks_online(*block, nr, z->node, how);
+	step = blocks_online(*block, nr, z->node, &how_here);
 	if (step && step != STEP_LOST) {
 		lock(&z->lock);
-		blocks_unclaim(z, *block, nr);
+		/* Without THP nothing has been done to them. */
+		if (how_here.mapped && step == STEP_UNSUPPORTED)
+			blank_put(z, *block, nr);
+		else
+			blocks_unclaim(z, *block, nr);
 		unlock(&z->lock);
 	}
 	return step;
@@ -115,24 +124,15 @@ void blocks_put_down(struct zone *z, u32 block, u32 nr)
 	unlock(&z->lock);
 }
 
-/*
- * What is longer than a block is one object, and its user touches as much of
- * it as he likes. Where memory has several nodes, what comes on the touch may
- * come from another one; there it is only left to what is too large to fill.
- */
-static u32 lazy_from(void)
-{
-	return numa_several() ? HUGE_RUN_BLOCKS : 2;
-}
-
-static struct bringup how_to(enum backing backing, u32 blocks)
+/* For a run of @nr pages. */
+static struct bringup how_to(enum backing backing, u32 nr)
 {
 	bool hugetlb = backing == BACKING_HUGETLB;
 
 	return (struct bringup){
 		.backing = backing,
 		.huge_shift = hugetlb ? hugetlb_default_shift() : 0,
-		.lazy = !hugetlb && blocks >= lazy_from(),
+		.lazy = !hugetlb && run_is_lazy(nr),
 	};
 }
 
@@ -155,11 +155,12 @@ static const enum rung *ladder_for(rn_gfp_t flags)
 	return flags & RN_HUGETLB ? hugetlb_only : options.ladder;
 }
 
-bool blocks_bring_up_at(struct zone *z, u32 block, u32 nr, rn_gfp_t flags)
+bool blocks_bring_up_at(struct zone *z, u32 block, u32 nr, u32 run,
+			rn_gfp_t flags)
 {
 	for (const enum rung *r = ladder_for(flags); *r != RUNG_END; r++) {
 		enum backing backing = rung_backing(*r);
-		struct bringup how = how_to(backing, nr);
+		struct bringup how = how_to(backing, run);
 
 		if (backing == BACKING_NONE || bringup_unit(&how) > 1)
 			continue;
@@ -193,7 +194,7 @@ static u32 extent(struct zone *z, u32 least, bool lazy)
 static u32 grow(struct zone *z, enum backing backing, u32 nr, bool *zeroed)
 {
 	u32 least = DIV_ROUND_UP(nr, PAGEBLOCK_PAGES), got, block;
-	struct bringup how = how_to(backing, least);
+	struct bringup how = how_to(backing, nr);
 	u32 pfn = NO_PFN;
 
 	if (backing == BACKING_HUGETLB && !how.huge_shift) {
@@ -323,7 +324,7 @@ u32 ladder_climb(u32 nr, int node, rn_gfp_t flags, bool *zeroed)
 
 static void zone_lines(struct seq *s, struct zone *z)
 {
-	u32 up[NR_BACKINGS], idle, reserved, high;
+	u32 up[NR_BACKINGS], idle, blank, reserved, high;
 	u64 online[NR_BACKINGS], offline, lazy, huge;
 	unsigned int ticket = gate_enter();
 	int n = z->node;
@@ -334,6 +335,7 @@ static void zone_lines(struct seq *s, struct zone *z)
 		online[b] = z->online[b];
 	}
 	idle = zone_nr_idle(z);
+	blank = z->nr_blank;
 	reserved = z->reserved;
 	high = z->high;
 	offline = z->offline;
@@ -347,6 +349,7 @@ static void zone_lines(struct seq *s, struct zone *z)
 		seq_printf(s, "node%d_ladder_%s_taken %llu\n", n,
 			   rung_names[b], ULL(online[b]));
 	seq_printf(s, "node%d_pageblocks_idle %u\n", n, idle);
+	seq_printf(s, "node%d_pageblocks_blank %u\n", n, blank);
 	seq_printf(s, "node%d_pageblocks_untouched_at_start %llu\n", n,
 		   ULL(lazy));
 	seq_printf(s, "node%d_pageblocks_reserved %u\n", n, reserved);

@@ -7,7 +7,9 @@
  * could land in it, and none may publish a page that can still fail to come.
  *   up    map elsewhere -> bind -> (hugetlb: populate, verify) -> mremap in ->
  *         (others: bind, advise, name, populate, verify) -> caller publishes
+ *         long runs: mprotect in place -> bind, name -> caller publishes
  *   down  one mmap(PROT_NONE, MAP_FIXED), which replaces atomically
+ *   blank madvise(MADV_DONTNEED): still mapped, and zero
  *
  * Hugetlb pages are populated before they are moved in, since that is where
  * they fail. Others are populated after it: a mapping that was populated
@@ -29,6 +31,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -211,8 +214,6 @@ static enum step fill(void *p, size_t bytes, int node,
 	if (mempolicy_bind(p, bytes, node, false))
 		return STEP_WRONG_NODE;
 	advise(p, bytes, how);
-	if (how->lazy)
-		return STEP_OK;
 	/* Untouched memory would lie wherever there is room on that day. */
 	if (how->backing != BACKING_THP && !how->populate && !numa_several())
 		return STEP_OK;
@@ -223,26 +224,77 @@ static enum step fill(void *p, size_t bytes, int node,
 	return STEP_OK;
 }
 
+static enum step map_in(u32 block, u32 nr)
+{
+	void *p = mmap(NULL, blocks_bytes(nr), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? STEP_NO_MEMORY : move_in(p, block, nr);
+}
+
 static enum step online_plain(u32 block, u32 nr, int node,
 			      const struct bringup *how)
 {
 	size_t bytes = blocks_bytes(nr);
 	enum step step;
-	void *p;
 
 	if (how->backing == BACKING_THP && !thp_enabled())
 		return STEP_UNSUPPORTED;
-	p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (p == MAP_FAILED)
-		return STEP_NO_MEMORY;
-	step = move_in(p, block, nr);
+	step = how->mapped ? STEP_OK : map_in(block, nr);
 	if (step)
 		return step;
 	step = fill(block_ptr(block), bytes, node, how);
 	if (step && !blocks_offline(block, nr))
 		return STEP_LOST;
 	return step;
+}
+
+/*
+ * The kernel does not account for what came from a reservation, unless it
+ * accounts for everything. What it would refuse elsewhere is refused here.
+ */
+static bool more_than_there_is(size_t bytes)
+{
+	struct sysinfo info;
+	char policy[16];
+
+	if (bytes < blocks_bytes(HUGE_RUN_BLOCKS) || sysinfo(&info))
+		return false;
+	if (bytes / info.mem_unit <= info.totalram + info.totalswap)
+		return false;
+	return !read_small_file("/proc/sys/vm/overcommit_memory", policy,
+				sizeof(policy)) || policy[0] != '1';
+}
+
+/*
+ * Where mprotect() fails, some may be writable already: nobody is told, and
+ * whoever comes next maps over it.
+ */
+static enum step online_lazy(u32 block, u32 nr, int node,
+			     const struct bringup *how)
+{
+	size_t bytes = blocks_bytes(nr);
+	void *p = block_ptr(block);
+
+	if (how->backing == BACKING_THP && !thp_enabled())
+		return STEP_UNSUPPORTED;
+	if (more_than_there_is(bytes) ||
+	    mprotect(p, bytes, PROT_READ | PROT_WRITE))
+		return STEP_NO_MEMORY;
+	vma_name(p, bytes, "libslab-run");
+	if (!mempolicy_bind(p, bytes, node, false))
+		return STEP_OK;
+	return blocks_offline(block, nr) ? STEP_WRONG_NODE : STEP_LOST;
+}
+
+bool pages_discard(u32 pfn, u32 nr)
+{
+	int saved = errno;
+	bool done = !madvise(pfn_to_ptr(pfn), (size_t)nr << PAGE_SHIFT,
+			     MADV_DONTNEED);
+
+	errno = saved;
+	return done;
 }
 
 enum step blocks_online(u32 block, u32 nr, int node,
@@ -255,6 +307,8 @@ enum step blocks_online(u32 block, u32 nr, int node,
 		return STEP_NO_MEMORY;
 	if (how->backing == BACKING_HUGETLB)
 		step = online_hugetlb(block, nr, node, how->huge_shift);
+	else if (how->lazy)
+		step = online_lazy(block, nr, node, how);
 	else
 		step = online_plain(block, nr, node, how);
 	if (step)
@@ -273,7 +327,7 @@ enum step blocks_online(u32 block, u32 nr, int node,
 		b->list = -1;
 		b->backing = backing;
 		b->huge_shift = how->huge_shift;
-		b->first = i == block;
+		b->first = i == block || how->mapped;
 		b->lazy = how->lazy;
 	}
 	if (backing == BACKING_THP)

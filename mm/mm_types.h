@@ -104,6 +104,8 @@ enum backing {
  *	pages may not be zero
  * @first: it begins a mapping; those of a run that is not are one mapping
  * @lazy: nothing of it was touched when it came up
+ * @advice: of a lazy or blank one, enum advice: what the kernel was told
+ * @nr_blank: of the first one of a blank run, its length
  */
 struct pageblock {
 	u64 free[PAGEBLOCK_PAGES / 64];
@@ -115,7 +117,9 @@ struct pageblock {
 	u8 dirty;
 	u8 first;
 	u8 lazy;
-	u8 spare[48];
+	u8 advice;
+	u32 nr_blank;
+	u8 spare[40];
 };
 static_assert(sizeof(struct pageblock) == 128, "two cache lines");
 

@@ -16,7 +16,7 @@
  * @tail: pages of these in the pageblock that the run ends in
  * @block: the next pageblock
  * @rest: pages in it and those after it
- * @idle: pageblocks there that are up and idle
+ * @idle: pageblocks there that are up and idle, or blank
  * @fresh: pageblocks after these that are to be brought up
  */
 struct growth {
@@ -42,12 +42,22 @@ static bool growth_plan(const struct zone *z, struct growth *g, u32 pfn, u32 nr,
 	return true;
 }
 
-/* Under zone.lock: idle blocks first, then unused ones, which are claimed. */
-static bool claim_rest(struct zone *z, struct growth *g, rn_gfp_t flags)
+/* A run that @block may be a part of: blank ones are for lazy runs only. */
+static bool may_join(const struct zone *z, u32 block, bool lazy)
+{
+	return block_is_idle(z, block) || (lazy && block_is_blank(z, block));
+}
+
+/*
+ * Under zone.lock: idle and blank blocks first, then unused ones, which are
+ * claimed. The blank ones are idle when it has succeeded.
+ */
+static bool claim_rest(struct zone *z, struct growth *g, bool lazy,
+		       rn_gfp_t flags)
 {
 	u32 need = DIV_ROUND_UP(g->rest, PAGEBLOCK_PAGES);
 
-	while (g->idle < need && block_is_idle(z, g->block + g->idle)) {
+	while (g->idle < need && may_join(z, g->block + g->idle, lazy)) {
 		struct pageblock *b = &mem.blocks[g->block + g->idle];
 
 		if (flags & RN_HUGETLB && b->backing != BACKING_HUGETLB)
@@ -55,11 +65,11 @@ static bool claim_rest(struct zone *z, struct growth *g, rn_gfp_t flags)
 		g->idle++;
 	}
 	g->fresh = need - g->idle;
-	if (!g->fresh)
-		return true;
-	if (flags & RN_NOWAIT)
+	if (g->fresh && (flags & RN_NOWAIT ||
+			 !blocks_claim_at(z, g->block + g->idle, g->fresh)))
 		return false;
-	return blocks_claim_at(z, g->block + g->idle, g->fresh);
+	blank_publish(z, g->block, g->idle);
+	return true;
 }
 
 /* Under zone.lock. Pages of the idle blocks, all but the fresh ones. */
@@ -68,7 +78,8 @@ static u32 idle_pages(const struct growth *g)
 	return min(g->rest, g->idle << PAGEBLOCK_ORDER);
 }
 
-static bool growth_take(struct zone *z, struct growth *g, rn_gfp_t flags)
+static bool growth_take(struct zone *z, struct growth *g, bool lazy,
+			rn_gfp_t flags)
 {
 	u32 last = g->end >> PAGEBLOCK_ORDER;
 	bool zeroed;
@@ -76,7 +87,7 @@ static bool growth_take(struct zone *z, struct growth *g, rn_gfp_t flags)
 	if (g->tail && !pageblock_take_at(&mem.blocks[last],
 					  g->end % PAGEBLOCK_PAGES, g->tail))
 		return false;
-	if (g->rest && !claim_rest(z, g, flags)) {
+	if (g->rest && !claim_rest(z, g, lazy, flags)) {
 		if (g->tail)
 			pageblock_put(&mem.blocks[last],
 				      g->end % PAGEBLOCK_PAGES, g->tail);
@@ -94,9 +105,10 @@ static void growth_undo(struct zone *z, const struct growth *g)
 {
 	lock(&z->lock);
 	if (g->tail)
-		pages_put_run(z, g->end, g->tail);
+		pages_put_run(z, g->end, g->tail, false);
 	if (g->idle)
-		pages_put_run(z, g->block << PAGEBLOCK_ORDER, idle_pages(g));
+		pages_put_run(z, g->block << PAGEBLOCK_ORDER, idle_pages(g),
+			      false);
 	unlock(&z->lock);
 }
 
@@ -119,15 +131,18 @@ bool pages_extend(u32 pfn, u32 nr, u32 new_nr, rn_gfp_t flags)
 	if (!growth_plan(z, &g, pfn, nr, new_nr))
 		return false;
 	lock(&z->lock);
-	ok = growth_take(z, &g, flags);
+	ok = growth_take(z, &g, run_is_lazy(new_nr), flags);
 	unlock(&z->lock);
-	if (!ok || !g.fresh)
-		return ok;
-	if (!blocks_bring_up_at(z, g.block + g.idle, g.fresh, flags)) {
+	if (!ok)
+		return false;
+	if (g.fresh && !blocks_bring_up_at(z, g.block + g.idle, g.fresh,
+					   new_nr, flags)) {
 		growth_undo(z, &g);
 		return false;
 	}
-	publish_fresh(z, &g);
+	if (g.fresh)
+		publish_fresh(z, &g);
+	run_advise(pfn, new_nr);
 	return true;
 }
 
@@ -175,17 +190,17 @@ static void move_finish(struct zone *z, const struct move *m, u32 new_nr,
 	blocks_publish(z, m->to + m->whole, m->more);
 	pages_take_run(z, m->to + m->whole, new_nr - moved, &zeroed);
 	if (m->tail)
-		pages_put_run(z, old_tail, m->tail);
+		pages_put_run(z, old_tail, m->tail, false);
 	if (!lost)
 		blocks_unclaim(z, m->from, m->whole);
 	unlock(&z->lock);
 }
 
 /* The blocks behind first, since they may fail; then the move. */
-static bool move_blocks(struct zone *z, const struct move *m, rn_gfp_t flags,
-			bool *lost)
+static bool move_blocks(struct zone *z, const struct move *m, u32 new_nr,
+			rn_gfp_t flags, bool *lost)
 {
-	if (!blocks_bring_up_at(z, m->to + m->whole, m->more, flags)) {
+	if (!blocks_bring_up_at(z, m->to + m->whole, m->more, new_nr, flags)) {
 		lock(&z->lock);
 		blocks_unclaim(z, m->to, m->whole);
 		unlock(&z->lock);
@@ -231,8 +246,9 @@ u32 pages_move(u32 pfn, u32 nr, u32 new_nr, rn_gfp_t flags)
 	unlock(&z->lock);
 	if (m.to == NO_BLOCK)
 		return NO_PFN;
-	if (!move_blocks(z, &m, flags, &lost))
+	if (!move_blocks(z, &m, new_nr, flags, &lost))
 		return NO_PFN;
 	move_finish(z, &m, new_nr, lost);
+	run_advise(m.to << PAGEBLOCK_ORDER, new_nr);
 	return m.to << PAGEBLOCK_ORDER;
 }

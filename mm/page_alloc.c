@@ -67,6 +67,18 @@ u32 pages_take_run(struct zone *z, u32 block, u32 nr, bool *zeroed)
 	return pfn;
 }
 
+/* What nobody has touched yet, and never hugetlb. */
+static u32 take_blank(struct zone *z, u32 nr, bool *zeroed)
+{
+	u32 need = DIV_ROUND_UP(nr, PAGEBLOCK_PAGES), block;
+
+	block = blank_take(z, need);
+	if (block == NO_BLOCK)
+		return NO_PFN;
+	blank_up(z, block, need);
+	return pages_take_run(z, block, nr, zeroed);
+}
+
 static u32 take_idle(struct zone *z, u32 nr, bool hugetlb_only, bool *zeroed)
 {
 	enum run_kind kind = hugetlb_only ? RUN_IDLE_HUGETLB : RUN_IDLE;
@@ -94,23 +106,29 @@ u32 zone_take(struct zone *z, u32 nr, bool hugetlb_only, bool *zeroed)
 		pfn = take_partial(z, CLASS_OTHER, nr, zeroed);
 	if (pfn == NO_PFN)
 		pfn = take_idle(z, nr, hugetlb_only, zeroed);
+	if (pfn == NO_PFN && !hugetlb_only && run_is_lazy(nr))
+		pfn = take_blank(z, nr, zeroed);
 	unlock(&z->lock);
 	return pfn;
 }
 
 /* --- giving back --- */
 
-void pages_put_run(struct zone *z, u32 pfn, u32 nr)
+void pages_put_run(struct zone *z, u32 pfn, u32 nr, bool zero)
 {
 	while (nr) {
 		u32 block = pfn >> PAGEBLOCK_ORDER;
 		u32 page = pfn % PAGEBLOCK_PAGES;
 		u32 n = min(nr, PAGEBLOCK_PAGES - page);
+		struct pageblock *b = &mem.blocks[block];
 
-		if (unlikely(!pageblock_put(&mem.blocks[block], page, n)))
+		if (unlikely(!pageblock_put(b, page, n)))
 			bug("pages freed twice: %u pages at %p", n,
 			    pfn_to_ptr(pfn));
-		mem.blocks[block].dirty = 1;
+		if (!zero || !b->lazy)
+			b->dirty = 1;
+		else if (n == PAGEBLOCK_PAGES)
+			b->dirty = 0;
 		block_requeue(z, block);
 		pfn += n;
 		nr -= n;
@@ -119,11 +137,12 @@ void pages_put_run(struct zone *z, u32 pfn, u32 nr)
 
 /*
  * Idle blocks that stay for the next burst. Trimming begins at twice as many,
- * so that a load at the boundary does not map and unmap in turns.
+ * so that a load at the boundary does not map and unmap in turns. How much of
+ * a lazy block is memory is not known.
  */
 static u32 zone_keep(const struct zone *z)
 {
-	return 1 + zone_nr_up(z) / 32;
+	return 1 + (zone_nr_up(z) - z->lazy) / 32;
 }
 
 /* Blocks that may go now, when @keep are to stay idle. */
@@ -135,19 +154,40 @@ static u32 zone_excess(const struct zone *z, u32 keep)
 	return min(over, up > z->reserved ? up - z->reserved : 0);
 }
 
+/* Up to a block is worth keeping as it is, while there is little idle. */
+static bool stays_resident(struct zone *z, u32 nr)
+{
+	bool stays;
+
+	if (nr > PAGEBLOCK_PAGES)
+		return false;
+	lock(&z->lock);
+	stays = zone_nr_idle(z) < zone_keep(z);
+	unlock(&z->lock);
+	return stays;
+}
+
 void pages_free(u32 pfn, u32 nr)
 {
 	struct zone *z = pfn_zone(pfn);
 	u32 first = pfn >> PAGEBLOCK_ORDER;
 	u32 last = (pfn + nr - 1) >> PAGEBLOCK_ORDER;
+	bool trim, drop, zero;
 	u32 keep;
-	bool trim;
 
+	/* Before it is free: then nobody else can touch it yet. */
+	zero = run_is_lazy(nr) && !stays_resident(z, nr) &&
+		run_discard(pfn, nr);
 	lock(&z->lock);
-	pages_put_run(z, pfn, nr);
+	pages_put_run(z, pfn, nr, zero);
+	if (zero)
+		blank_settle(z, first, last + 1);
 	keep = zone_keep(z);
 	trim = zone_excess(z, 2 * keep);
+	drop = blank_is_too_much(z);
 	unlock(&z->lock);
+	if (drop)
+		blank_drop(z);
 	if (nr >= HUGE_RUN_BLOCKS << PAGEBLOCK_ORDER)
 		zone_trim(z, first, last + 1, 0);
 	else if (trim)
@@ -190,14 +230,33 @@ size_t zone_trim(struct zone *z, u32 from, u32 to, u32 keep)
 	return bytes;
 }
 
-size_t pages_shrink(void)
+/* Bytes of memory given back; *@blank: address space too. */
+static size_t shrink(bool *blank)
 {
 	size_t bytes = 0;
 
-	for (int n = 0; n < nr_node_ids(); n++)
-		bytes += zone_trim(&zones[n], zones[n].first,
-				   zones[n].first + zones[n].nr_blocks, 0);
+	*blank = false;
+	for (int n = 0; n < nr_node_ids(); n++) {
+		struct zone *z = &zones[n];
+
+		bytes += zone_trim(z, z->first, z->first + z->nr_blocks, 0);
+		*blank |= blank_drop(z) > 0;
+	}
 	return bytes;
+}
+
+size_t pages_shrink(void)
+{
+	bool blank;
+
+	return shrink(&blank);
+}
+
+static bool make_room(void)
+{
+	bool blank;
+
+	return shrink(&blank) || blank;
 }
 
 /* --- allocating --- */
@@ -237,8 +296,10 @@ u32 pages_alloc(u32 nr, int node, rn_gfp_t flags, bool *zeroed)
 	if (nr)
 		pfn = alloc_once(nr, node, flags, &zero);
 	/* What is idle but scattered, or on another rung, may make room. */
-	if (pfn == NO_PFN && nr && !(flags & RN_NOWAIT) && pages_shrink())
+	if (pfn == NO_PFN && nr && !(flags & RN_NOWAIT) && make_room())
 		pfn = alloc_once(nr, node, flags, &zero);
+	if (pfn != NO_PFN && run_is_lazy(nr))
+		run_advise(pfn, nr);
 	if (zeroed)
 		*zeroed = zero;
 	errno = pfn == NO_PFN ? ENOMEM : saved;

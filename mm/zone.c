@@ -32,8 +32,11 @@ int zone_init(struct zone *z, int node)
 		if (!z->idle[c])
 			return -ENOMEM;
 	}
+	for (u32 i = 0; i < NR_BLANK_LISTS; i++)
+		z->blank_list[i] = NO_BLOCK;
 	z->used = meta_reserve(bytes, PROT_NONE);
-	return z->used ? 0 : -ENOMEM;
+	z->blank = meta_reserve(bytes, PROT_NONE);
+	return z->used && z->blank ? 0 : -ENOMEM;
 }
 
 u32 zone_nr_idle(const struct zone *z)
@@ -74,6 +77,13 @@ bool block_is_idle(const struct zone *z, u32 block)
 				bit_test(z->idle[CLASS_OTHER], at));
 }
 
+bool block_is_blank(const struct zone *z, u32 block)
+{
+	u32 at = block - z->first;
+
+	return at < z->high && bit_test(z->blank, at);
+}
+
 bool block_is_used(const struct zone *z, u32 block)
 {
 	u32 at = block - z->first;
@@ -89,6 +99,8 @@ static u64 candidates(const struct zone *z, enum run_kind kind, u32 i)
 		return ~z->used[i];
 	case RUN_IDLE_HUGETLB:
 		return z->idle[CLASS_HUGETLB][i];
+	case RUN_BLANK:
+		return z->blank[i];
 	default:
 		return z->idle[CLASS_HUGETLB][i] | z->idle[CLASS_OTHER][i];
 	}
@@ -143,6 +155,13 @@ u32 run_find(const struct zone *z, enum run_kind kind, u32 nr, u32 align)
 	return run_find_from(z, kind, from, nr, align);
 }
 
+u32 run_length(const struct zone *z, enum run_kind kind, u32 block, u32 most)
+{
+	u32 at = block - z->first;
+
+	return next_bit(z, kind, at, at + most, false) - at;
+}
+
 /* Blocks that come and go together with @block; all of them idle, or 0. */
 static u32 idle_unit(const struct zone *z, u32 block, u32 *start)
 {
@@ -194,7 +213,8 @@ static int bitmaps_open(struct zone *z, u32 upto)
 		return 0;
 	if (meta_open(&z->used[from], bytes) ||
 	    meta_open(&z->idle[CLASS_HUGETLB][from], bytes) ||
-	    meta_open(&z->idle[CLASS_OTHER][from], bytes))
+	    meta_open(&z->idle[CLASS_OTHER][from], bytes) ||
+	    meta_open(&z->blank[from], bytes))
 		return -ENOMEM;
 	z->opened = next;
 	return 0;
@@ -232,6 +252,17 @@ void blocks_unclaim(struct zone *z, u32 block, u32 nr)
 
 	bits_clear(z->used, at, nr);
 	z->unused_from = min(z->unused_from, at);
+}
+
+void blocks_mark_blank(struct zone *z, u32 block, u32 nr, bool blank)
+{
+	if (blank) {
+		bits_set(z->blank, block - z->first, nr);
+		z->nr_blank += nr;
+	} else {
+		bits_clear(z->blank, block - z->first, nr);
+		z->nr_blank -= nr;
+	}
 }
 
 /* --- lists --- */

@@ -4,6 +4,7 @@
  *
  *   page_alloc.c      zones: pages taken and given back
  *   zone.c            the lists and bitmaps of a zone
+ *   blank.c           long runs that nobody has touched yet
  *   ladder.c          which rung new memory comes from
  *   mremap.c          runs that grow in place or move
  *   memory_hotplug.c  pageblocks up and down
@@ -46,6 +47,12 @@ static_assert(NR_LISTS <= 64, "one word must hold the mask of lists");
 /* At most so many small requests bring up blocks of a node at a time. */
 #define NR_TURNS	16U
 
+/* A run from here on is offlined or blank as soon as it is freed. */
+#define HUGE_RUN_BLOCKS	32U	/* 64 MiB */
+
+/* Lists of blank runs, by length. */
+#define NR_BLANK_LISTS	HUGE_RUN_BLOCKS
+
 /* Blocks are kept apart by what RN_HUGETLB asks for. */
 enum class { CLASS_HUGETLB, CLASS_OTHER, NR_CLASSES };
 
@@ -56,6 +63,7 @@ enum class { CLASS_HUGETLB, CLASS_OTHER, NR_CLASSES };
  *   unused: its bit in @used is clear;
  *   idle: its bits in @used and in one @idle are set, nr_free == 512;
  *   partly free: on one of @list, 0 < nr_free < 512;
+ *   blank: its bits in @used and in @blank are set, nr_free == 0;
  *   full: nr_free == 0; so are blocks on their way up or down.
  * nr_up[HUGETLB] + nr_up[THP] + nr_up[SMALL] = blocks idle, partly free and
  * full, without those on their way.
@@ -69,6 +77,11 @@ enum class { CLASS_HUGETLB, CLASS_OTHER, NR_CLASSES };
  * @unused_from: no block below is unused
  * @used: bit i: the address of block @first + i is taken
  * @idle: bit i: block @first + i is up and wholly free; by class
+ * @blank: bit i: block @first + i is mapped, but nothing of it is resident
+ * @nr_blank: bits set in @blank; these blocks are not up
+ * @blank_mask: bit i: @blank_list[i] is not empty
+ * @blank_list: first blocks of blank runs of i + 1 blocks; the last list has
+ *	all that are longer, too
  * @mask: bit i: @list[i] is not empty; by class
  * @list: first block of each list; by class
  * @nr_up: blocks that are up, by backing
@@ -79,6 +92,7 @@ enum class { CLASS_HUGETLB, CLASS_OTHER, NR_CLASSES };
  *	others could take a part
  * @online: blocks brought up, by backing; statistics from here on
  * @offline: blocks given back
+ * @lazy: blocks that are up and were not touched when they came
  * @steps: rungs that could not be taken, by backing asked for and reason
  */
 struct zone {
@@ -96,6 +110,10 @@ struct zone {
 	u32 nr_up[NR_BACKINGS];
 	u64 *used;
 	u64 *idle[NR_CLASSES];
+	u64 *blank;
+	u32 nr_blank;
+	u32 blank_mask;
+	u32 blank_list[NR_BLANK_LISTS];
 	u64 mask[NR_CLASSES];
 	u32 list[NR_CLASSES][NR_LISTS];
 	u64 online[NR_BACKINGS];
@@ -116,23 +134,24 @@ static inline enum class class_of(enum backing backing)
 	return backing == BACKING_HUGETLB ? CLASS_HUGETLB : CLASS_OTHER;
 }
 
-/* A run from here on is mapped on its own and offlined when it is freed. */
-#define HUGE_RUN_BLOCKS	32U	/* 64 MiB */
-
 /* --- zone.c; all under zone.lock --- */
 
-enum run_kind { RUN_UNUSED, RUN_IDLE, RUN_IDLE_HUGETLB };
+enum run_kind { RUN_UNUSED, RUN_IDLE, RUN_IDLE_HUGETLB, RUN_BLANK };
 
 int zone_init(struct zone *z, int node);
 u32 run_find(const struct zone *z, enum run_kind kind, u32 nr, u32 align);
 /* The highest run of idle blocks in [@from, @to) that can go; *@nr <= @most. */
 u32 run_find_idle_top(const struct zone *z, u32 from, u32 to, u32 most,
 		      u32 *nr);
+/* Blocks of @kind from @block on, at most @most. */
+u32 run_length(const struct zone *z, enum run_kind kind, u32 block, u32 most);
 bool block_is_idle(const struct zone *z, u32 block);
+bool block_is_blank(const struct zone *z, u32 block);
 bool block_is_used(const struct zone *z, u32 block);
 u32 blocks_claim(struct zone *z, u32 nr, u32 align);	/* address, or NO_BLOCK */
 bool blocks_claim_at(struct zone *z, u32 block, u32 nr);
 void blocks_unclaim(struct zone *z, u32 block, u32 nr);
+void blocks_mark_blank(struct zone *z, u32 block, u32 nr, bool blank);
 void blocks_publish(struct zone *z, u32 block, u32 nr);	/* up and idle now */
 void blocks_detach(struct zone *z, u32 block, u32 nr);	/* idle to way down */
 void blocks_reattach(struct zone *z, u32 block, u32 nr);	/* and back */
@@ -142,11 +161,43 @@ void block_set_backing(struct zone *z, u32 block, enum backing backing);
 u32 zone_nr_up(const struct zone *z);
 u32 zone_nr_idle(const struct zone *z);
 
+/* --- blank.c --- */
+
+/* What a pageblock's memory is to be, as the kernel was told. */
+enum advice { ADVICE_NONE, ADVICE_HUGE, ADVICE_SMALL };
+
+/* A run of @nr pages comes up untouched, and is blank when it is freed. */
+bool run_is_lazy(u32 nr);
+/*
+ * Tells the kernel which lazy blocks of a run that is the caller's are to be
+ * huge, where it has not been told yet.
+ */
+void run_advise(u32 pfn, u32 nr);
+/* Drops what is resident in the lazy blocks of a run; false if it cannot. */
+bool run_discard(u32 pfn, u32 nr);
+
+/* All under zone.lock, but the last. */
+
+/* Blocks that are the caller's and on no list, mapped and not resident. */
+void blank_put(struct zone *z, u32 block, u32 nr);
+/* The caller's now, as after blocks_claim(), but mapped; or NO_BLOCK. */
+u32 blank_take(struct zone *z, u32 nr);
+/* What was taken is up and idle now. */
+void blank_up(struct zone *z, u32 block, u32 nr);
+/* All that is blank in [@block, @block + @nr) is. */
+void blank_publish(struct zone *z, u32 block, u32 nr);
+/* Lazy blocks in [@from, @to) that are idle and zero become blank. */
+void blank_settle(struct zone *z, u32 from, u32 to);
+bool blank_is_too_much(const struct zone *z);
+/* Unmaps all that is blank; how many blocks. */
+u32 blank_drop(struct zone *z);
+
 /* --- page_alloc.c --- */
 
 /* Takes @nr pages from the start of @block, all free; under zone.lock. */
 u32 pages_take_run(struct zone *z, u32 block, u32 nr, bool *zeroed);
-void pages_put_run(struct zone *z, u32 pfn, u32 nr);	/* under zone.lock */
+/* Under zone.lock. @zero: what is lazy of it was discarded. */
+void pages_put_run(struct zone *z, u32 pfn, u32 nr, bool zero);
 u32 zone_take(struct zone *z, u32 nr, bool hugetlb_only, bool *zeroed);
 /*
  * Offlines idle blocks in [@from, @to) while more than @keep are idle in the
@@ -173,10 +224,12 @@ u32 ladder_climb(u32 nr, int node, rn_gfp_t flags, bool *zeroed);
 u32 blocks_bring_up(struct zone *z, struct bringup *how, u32 least, u32 most,
 		    u32 *nr);
 /*
- * Brings up blocks that the caller has claimed, unpublished, on that node. If
- * no rung will do, they are not claimed any more.
+ * Brings up blocks that the caller has claimed, unpublished, on that node, for
+ * a run of @run pages in all. If no rung will do, they are not claimed any
+ * more.
  */
-bool blocks_bring_up_at(struct zone *z, u32 block, u32 nr, rn_gfp_t flags);
+bool blocks_bring_up_at(struct zone *z, u32 block, u32 nr, u32 run,
+			rn_gfp_t flags);
 void blocks_put_down(struct zone *z, u32 block, u32 nr);	/* unpublished */
 
 /* --- mremap.c --- */
@@ -192,6 +245,7 @@ u32 pages_move(u32 pfn, u32 nr, u32 new_nr, rn_gfp_t flags);
  * @huge_shift: log2 of the hugetlb page; 0 for the other rungs
  * @populate: small pages too are to be there at once
  * @lazy: nothing is touched now, and nothing can be verified
+ * @mapped: the blocks were blank
  * @step: what blocks_bring_up() ended with
  */
 struct bringup {
@@ -199,6 +253,7 @@ struct bringup {
 	u8 huge_shift;
 	bool populate;
 	bool lazy;
+	bool mapped;
 	enum step step;
 };
 
@@ -219,6 +274,8 @@ bool blocks_rereserve(u32 block, u32 nr);	/* fills a hole, if still one */
  * some of what is now unmapped, @from or on failure @to, is no longer ours.
  */
 bool blocks_move(u32 from, u32 to, u32 nr, bool *lost);
+/* What is resident goes back to the system; the mapping stays. */
+bool pages_discard(u32 pfn, u32 nr);
 int populate(void *p, size_t bytes);
 void vma_name(void *p, size_t bytes, const char *name);
 

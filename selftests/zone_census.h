@@ -47,7 +47,7 @@ static inline u32 rnd(u32 below)
 /* --- the invariants of struct zone --- */
 
 struct census {
-	u32 used, idle, partial, full;
+	u32 used, idle, blank, partial, full;
 	u32 up[NR_BACKINGS];
 	u64 free_pages;
 };
@@ -71,6 +71,14 @@ static inline void check_block(const struct zone *z, u32 block, struct census *c
 	const struct pageblock *b = &mem.blocks[block];
 
 	c->used++;
+	if (block_is_blank(z, block)) {
+		ck_assert_int_eq(b->backing, BACKING_NONE);
+		ck_assert_uint_eq(b->nr_free, 0);
+		ck_assert(!block_is_idle(z, block));
+		ck_assert(b->lazy);
+		c->blank++;
+		return;
+	}
 	/* Taken off the ladder, or out of the zone's sight for good. */
 	if (b->backing == BACKING_NONE)
 		return;
@@ -91,6 +99,26 @@ static inline void check_block(const struct zone *z, u32 block, struct census *c
 	}
 }
 
+/* The listed runs are all that is blank, each where its length belongs. */
+static inline void check_blank_lists(const struct zone *z)
+{
+	u32 sum = 0;
+
+	for (u32 i = 0; i < NR_BLANK_LISTS; i++) {
+		u32 at = z->blank_list[i];
+
+		ck_assert_int_eq(z->blank_mask >> i & 1, at != NO_BLOCK);
+		for (; at != NO_BLOCK; at = mem.blocks[at].next) {
+			u32 nr = mem.blocks[at].nr_blank;
+
+			ck_assert_uint_eq(min(nr, NR_BLANK_LISTS), i + 1);
+			ck_assert_uint_eq(run_length(z, RUN_BLANK, at, nr), nr);
+			sum += nr;
+		}
+	}
+	ck_assert_uint_eq(sum, z->nr_blank);
+}
+
 static inline struct census check_zone(struct zone *z)
 {
 	struct census c = { 0 };
@@ -99,8 +127,11 @@ static inline struct census check_zone(struct zone *z)
 		if (block_is_used(z, block))
 			check_block(z, block, &c);
 		else
-			ck_assert(!block_is_idle(z, block));
+			ck_assert(!block_is_idle(z, block) &&
+				  !block_is_blank(z, block));
 	}
+	check_blank_lists(z);
+	ck_assert_uint_eq(c.blank, z->nr_blank);
 	ck_assert_uint_eq(c.idle, zone_nr_idle(z));
 	for (int b = BACKING_HUGETLB; b < NR_BACKINGS; b++)
 		ck_assert_uint_eq(c.up[b], z->nr_up[b]);
