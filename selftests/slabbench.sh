@@ -285,6 +285,16 @@ for p in jemalloc tcmalloc mimalloc; do
 		"$tmp/json"
 done
 
+if [ -n "$preloads" ]; then
+	check "list" gives 0 list
+	check "list has rn-malloc" out_has "^  rn-malloc  *[^m]"
+	check "compare with rn-malloc" gives 0 compare -w batch -s 64 -n 20000 \
+		-p rn-malloc -r 1 --json "$tmp/json"
+	check "the replacement was measured" \
+		grep -q '"allocator":"rn-malloc".*"malloc_from":"[^"]*slabmalloc' \
+		"$tmp/json"
+fi
+
 # --- peers that fail ---
 
 one="compare -w pair -s 16 -n 1000 -r 1"

@@ -17,21 +17,6 @@
 
 struct dpdk dpdk;
 
-static bool plugin_path(char *path, size_t len)
-{
-	ssize_t n = readlink("/proc/self/exe", path, len);
-	char *slash;
-
-	if (n < 0 || (size_t)n >= len)
-		return false;
-	path[n] = '\0';
-	slash = strrchr(path, '/');
-	if (!slash || slash + 1 - path + sizeof(DPDK_PLUGIN) > len)
-		return false;
-	strcpy(slash + 1, DPDK_PLUGIN);
-	return true;
-}
-
 bool dpdk_needed(enum allocator allocator)
 {
 	return allocator == ALLOC_DPDK || allocator == ALLOC_DPDK_MEMPOOL;
@@ -41,7 +26,8 @@ bool dpdk_built(void)
 {
 	char path[PATH_MAX];
 
-	return plugin_path(path, sizeof(path)) && !access(path, R_OK);
+	return path_from_self(path, sizeof(path), DPDK_PLUGIN) &&
+	       !access(path, R_OK);
 }
 
 /*
@@ -63,7 +49,7 @@ static const char *load(void)
 	const struct dpdk *exported;
 	void *so;
 
-	if (!plugin_path(path, sizeof(path)))
+	if (!path_from_self(path, sizeof(path), DPDK_PLUGIN))
 		return "the folder of the program has no name";
 	so = dlopen(path, RTLD_NOW);
 	exported = so ? dlsym(so, "slabbench_dpdk") : NULL;

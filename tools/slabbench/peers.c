@@ -24,7 +24,10 @@ struct known {
 	const char *soname[3];		/* the best first */
 };
 
+#define SLABMALLOC	"libslabmalloc.so"
+
 static const struct known known[] = {
+	{ "rn-malloc", "libslab", { SLABMALLOC } },
 	{ "jemalloc", "libjemalloc2", { "libjemalloc.so.2" } },
 	{ "tcmalloc", "libtcmalloc-minimal4",
 	  { "libtcmalloc_minimal.so.4", "libtcmalloc.so.4" } },
@@ -60,7 +63,7 @@ static const struct form forms[] = {
 
 /* In the order of the list. */
 static const char *const names[] = {
-	"rn", "glibc", "jemalloc", "tcmalloc", "mimalloc", "rn-small",
+	"rn", "rn-malloc", "glibc", "jemalloc", "tcmalloc", "mimalloc", "rn-small",
 	"glibc-thp", "glibc-hugetlb", "jemalloc-thp", "tcmalloc-hugetlb",
 	"mimalloc-large", "null", "freelist", "rn-cache", "rn-bulk", "dpdk",
 	"dpdk-mempool", "dpdk-hugetlb", "mempool-hugetlb",
@@ -153,8 +156,44 @@ static bool find_in_folders(const char *soname, char *path, size_t len)
 	return found;
 }
 
+/**
+ * path_from_self() - a path that is relative to the folder of this program
+ * @path: filled in, not resolved
+ * @len: bytes it has room for
+ * @relative: the rest of it
+ *
+ * Return: true, or false where it is not known or too long.
+ */
+bool path_from_self(char *path, size_t len, const char *relative)
+{
+	ssize_t n = readlink("/proc/self/exe", path, len);
+
+	if (n <= 0 || (size_t)n >= len)
+		return false;
+	while (n && path[n - 1] != '/')
+		n--;
+	return (size_t)snprintf(path + n, len - n, "%s", relative) < len - n;
+}
+
+/* Where make has put it, or make install. */
+static bool find_own(char *path, size_t len)
+{
+	static const char *const from_here[] = {
+		"../../" SLABMALLOC, "../lib/" SLABMALLOC,
+	};
+	char at[PATH_MAX], real[PATH_MAX];
+
+	for (size_t i = 0; i < ARRAY_SIZE(from_here); i++)
+		if (path_from_self(at, sizeof(at), from_here[i]) &&
+		    realpath(at, real) && is_loadable(real))
+			return (size_t)snprintf(path, len, "%s", real) < len;
+	return false;
+}
+
 static bool find_known(const struct known *k, char *path, size_t len)
 {
+	if (k->soname[0] == known[0].soname[0] && find_own(path, len))
+		return true;
 	for (size_t i = 0; i < ARRAY_SIZE(k->soname) && k->soname[i]; i++)
 		if (find_in_cache(k->soname[i], path, len) ||
 		    find_in_folders(k->soname[i], path, len))

@@ -330,6 +330,7 @@ int peer_resolve(struct peer *peer, const char *spec);
 unsigned int peers_group(struct peer *peers, unsigned int most,
 			 const char *word);
 const char *peer_linkage(const struct peer *peer);
+bool path_from_self(char *path, size_t len, const char *relative);
 void peers_list(FILE *out);
 
 /* progress.c */
