@@ -364,7 +364,7 @@ static void *direct(void *arg)
 	while (!is_in(getpid(), SYS_nanosleep))
 		usleep(100);
 	WRITE_ONCE(second_may_fork, true);
-	while (!is_in(second, SYS_futex))
+	while (!is_in(READ_ONCE(second), SYS_futex))
 		usleep(100);
 	WRITE_ONCE(third_may_leave, true);
 	return arg;
@@ -441,7 +441,7 @@ static void *direct_handler(void *arg)
 	while (!is_in(getpid(), SYS_nanosleep))
 		usleep(100);
 	pthread_create(&t, NULL, wait_at_gate, NULL);
-	while (!READ_ONCE(waiting) || !is_in(waiting, SYS_futex))
+	while (!READ_ONCE(waiting) || !is_in(READ_ONCE(waiting), SYS_futex))
 		usleep(100);
 	pthread_kill(t, SIGUSR1);
 	/* Long enough for a handler that goes in to have done so. */
