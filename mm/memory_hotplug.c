@@ -60,9 +60,12 @@ static size_t blocks_bytes(u32 nr)
 /* For /proc/PID/maps; kernels without CONFIG_ANON_VMA_NAME refuse. */
 void vma_name(void *p, size_t bytes, const char *name)
 {
+	static bool refused;
 	int saved = errno;
 
-	prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, p, bytes, name);
+	if (!READ_ONCE(refused) && prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, p,
+					 bytes, name) && errno == EINVAL)
+		WRITE_ONCE(refused, true);
 	errno = saved;
 }
 

@@ -13,13 +13,11 @@
 #include <sys/mman.h>
 
 #define META_ALIGN	64UL
-#define META_CHUNK_MIN	(64UL << 10)
-#define META_CHUNK_MAX	(1UL << 20)
+#define META_CHUNK	(1UL << 20)	/* address space; touched as it is used */
 
 static struct lock meta_lock;
 static char *chunk;		/* what is left of the current chunk */
 static size_t chunk_left;
-static size_t chunk_next = META_CHUNK_MIN;
 static u64 handed_out;
 static u64 mapped;
 
@@ -38,10 +36,10 @@ static void *map_rw(size_t bytes)
 /* Under meta_lock. What is left of the old chunk is lost: under 1/16 of it. */
 static bool chunk_refill(size_t bytes)
 {
-	size_t size = max(chunk_next, ALIGN(bytes, META_UNIT));
+	size_t size = META_CHUNK;
 	char *p = map_rw(size);
 
-	if (!p && size > META_UNIT) {
+	if (!p) {
 		size = ALIGN(bytes, META_UNIT);
 		p = map_rw(size);
 	}
@@ -49,8 +47,22 @@ static bool chunk_refill(size_t bytes)
 		return false;
 	chunk = p;
 	chunk_left = size;
-	chunk_next = min(chunk_next * 2, META_CHUNK_MAX);
 	return true;
+}
+
+static void *chunk_take(size_t bytes)
+{
+	void *p = NULL;
+
+	lock(&meta_lock);
+	if (bytes <= chunk_left ||
+	    (bytes < META_CHUNK / 16 && chunk_refill(bytes))) {
+		p = chunk;
+		chunk += bytes;
+		chunk_left -= bytes;
+	}
+	unlock(&meta_lock);
+	return p;
 }
 
 void *meta_alloc(size_t bytes)
@@ -62,18 +74,11 @@ void *meta_alloc(size_t bytes)
 		return NULL;
 	}
 	bytes = ALIGN(bytes, META_ALIGN);
+	p = chunk_take(bytes);
 	/* What would waste much of a chunk gets a mapping of its own. */
-	if (bytes >= META_CHUNK_MAX / 16) {
+	if (!p && bytes >= META_CHUNK / 16) {
 		bytes = ALIGN(bytes, META_UNIT);
 		p = map_rw(bytes);
-	} else {
-		lock(&meta_lock);
-		if (bytes <= chunk_left || chunk_refill(bytes)) {
-			p = chunk;
-			chunk += bytes;
-			chunk_left -= bytes;
-		}
-		unlock(&meta_lock);
 	}
 	if (p)
 		stat_add(&handed_out, bytes);

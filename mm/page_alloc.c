@@ -6,9 +6,8 @@
  * keep a free tail. What is not there the ladder brings up (mm/ladder.c).
  *
  * Locks: zone.lock covers the zone and the pageblocks of its stripe. It is
- * never held across a system call, except that of meta_open() when a bitmap
- * grows. Blocks on their way up or down belong to the thread that takes them
- * there: claimed in zone.used and on no list.
+ * never held across a system call. Blocks on their way up or down belong to the
+ * thread that takes them there: claimed in zone.used and on no list.
  */
 #include "internal.h"
 #include "zone.h"

@@ -63,54 +63,40 @@ static size_t reservation_allowed(size_t bytes)
 	return bytes;
 }
 
-/* @bytes of address space on a boundary of @align; the rest is given back. */
-static uintptr_t reserve_aligned(size_t bytes, size_t align)
+/* Address space that @nr entries of a table take, in units that are opened. */
+static size_t table_bytes(size_t nr, size_t entry)
 {
-	char *p = mmap(NULL, bytes + align, PROT_NONE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	uintptr_t start;
-
-	if (p == MAP_FAILED)
-		return 0;
-	start = ALIGN((uintptr_t)p, align);
-	if (start > (uintptr_t)p)
-		munmap(p, start - (uintptr_t)p);
-	munmap((void *)(start + bytes), (uintptr_t)p + align - start);
-	vma_name((void *)start, bytes, "libslab");
-	return start;
+	return ALIGN(nr * entry, META_UNIT);
 }
 
 /*
- * Tables may fail where the reservation did not; then all is given back, and
- * the caller tries half. Their length goes by that of the reservation.
+ * One mapping for the pages and, behind them, their tables: what the boundary
+ * costs is not given back, so that a small program is spared the calls.
  */
-static int tables_init(size_t bytes)
+static int reserve(size_t bytes, size_t align)
 {
-	size_t pages = bytes >> PAGE_SHIFT;
-	size_t blocks = bytes >> PAGEBLOCK_SHIFT;
-	size_t sizes[] = {
-		pages * sizeof(struct page),
-		(pages >> SLAB_MIN_ORDER) * sizeof(u16),
-		blocks * sizeof(struct pageblock), DIV_ROUND_UP(blocks, 8),
-	};
-	int prots[] = {
-		PROT_NONE, PROT_READ, PROT_NONE, PROT_READ | PROT_WRITE,
-	};
-	void *table[ARRAY_SIZE(sizes)];
+	size_t pages = bytes >> PAGE_SHIFT, blocks = bytes >> PAGEBLOCK_SHIFT;
+	size_t vmemmap = table_bytes(pages, sizeof(struct page));
+	size_t row_map = table_bytes(pages >> SLAB_MIN_ORDER, sizeof(u16));
+	size_t all = bytes + align + vmemmap + row_map +
+		     table_bytes(blocks, sizeof(struct pageblock));
+	char *p = mmap(NULL, all, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *tables;
 
-	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		table[i] = meta_reserve(sizes[i], prots[i]);
-		if (table[i])
-			continue;
-		/* Of each the odd unit before it stays behind: address only. */
-		while (i--)
-			munmap(table[i], ALIGN(sizes[i], META_UNIT));
+	if (p == MAP_FAILED)
+		return -ENOMEM;
+	mem.base = ALIGN((uintptr_t)p, align);
+	tables = (char *)mem.base + bytes;
+	mem.vmemmap = (struct page *)tables;
+	mem.row_map = (u16 *)(tables + vmemmap);
+	mem.blocks = (struct pageblock *)(tables + vmemmap + row_map);
+	opened = meta_alloc(DIV_ROUND_UP(blocks, 8));
+	if (!opened || mprotect(mem.row_map, row_map, PROT_READ)) {
+		munmap(p, all);
 		return -ENOMEM;
 	}
-	mem.vmemmap = table[0];
-	mem.row_map = table[1];
-	mem.blocks = table[2];
-	opened = table[3];
+	vma_name(p, all, "libslab");
 	return 0;
 }
 
@@ -120,16 +106,8 @@ int sparse_init(void)
 	size_t bytes = reservation_allowed(reservation_wanted());
 
 	for (; bytes / stripes >= STRIPE_MIN; bytes /= 2) {
-		size_t align = bytes >= 4 * GIB ? GIB : PAGEBLOCK_BYTES;
-		uintptr_t base = reserve_aligned(bytes, align);
-
-		if (!base)
+		if (reserve(bytes, bytes >= 4 * GIB ? GIB : PAGEBLOCK_BYTES))
 			continue;
-		if (tables_init(bytes)) {
-			munmap((void *)base, bytes);
-			continue;
-		}
-		mem.base = base;
 		mem.bytes = bytes;
 		mem.nr_stripes = stripes;
 		mem.stripe_order = ilog2(bytes / stripes) - PAGE_SHIFT;

@@ -28,14 +28,14 @@ int zone_init(struct zone *z, int node)
 	for (int c = 0; c < NR_CLASSES; c++) {
 		for (int i = 0; i < NR_LISTS; i++)
 			z->list[c][i] = NO_BLOCK;
-		z->idle[c] = meta_reserve(bytes, PROT_NONE);
+		z->idle[c] = meta_alloc(bytes);
 		if (!z->idle[c])
 			return -ENOMEM;
 	}
 	for (u32 i = 0; i < NR_BLANK_LISTS; i++)
 		z->blank_list[i] = NO_BLOCK;
-	z->used = meta_reserve(bytes, PROT_NONE);
-	z->blank = meta_reserve(bytes, PROT_NONE);
+	z->used = meta_alloc(bytes);
+	z->blank = meta_alloc(bytes);
 	return z->used && z->blank ? 0 : -ENOMEM;
 }
 
@@ -203,23 +203,6 @@ u32 run_find_idle_top(const struct zone *z, u32 from, u32 to, u32 most, u32 *nr)
 
 /* --- address space --- */
 
-static int bitmaps_open(struct zone *z, u32 upto)
-{
-	u32 next = min(ALIGN(upto, (u32)META_UNIT * 8), ALIGN(z->nr_blocks, 64));
-	u32 from = z->opened / 64, words = next / 64 - from;
-	size_t bytes = words * sizeof(u64);
-
-	if (upto <= z->opened)
-		return 0;
-	if (meta_open(&z->used[from], bytes) ||
-	    meta_open(&z->idle[CLASS_HUGETLB][from], bytes) ||
-	    meta_open(&z->idle[CLASS_OTHER][from], bytes) ||
-	    meta_open(&z->blank[from], bytes))
-		return -ENOMEM;
-	z->opened = next;
-	return 0;
-}
-
 bool blocks_claim_at(struct zone *z, u32 block, u32 nr)
 {
 	u32 at = block - z->first;
@@ -227,8 +210,6 @@ bool blocks_claim_at(struct zone *z, u32 block, u32 nr)
 	if (at > z->nr_blocks || z->nr_blocks - at < nr)
 		return false;
 	if (next_bit(z, RUN_UNUSED, at, at + nr, false) != at + nr)
-		return false;
-	if (bitmaps_open(z, at + nr))
 		return false;
 	bits_set(z->used, at, nr);
 	z->high = max(z->high, at + nr);

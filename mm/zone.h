@@ -73,7 +73,6 @@ enum class { CLASS_HUGETLB, CLASS_OTHER, NR_CLASSES };
  * @first: its first pageblock
  * @nr_blocks: pageblocks in the stripe
  * @high: no block from here on was ever used
- * @opened: bits of the bitmaps that may be written
  * @unused_from: no block below is unused
  * @used: bit i: the address of block @first + i is taken
  * @idle: bit i: block @first + i is up and wholly free; by class
@@ -101,7 +100,6 @@ struct zone {
 	u32 first;
 	u32 nr_blocks;
 	u32 high;
-	u32 opened;
 	u32 unused_from;
 	u32 reserved;
 	u32 bringing;
