@@ -37,7 +37,7 @@ nested()
 	local depth=$1
 
 	[ "$depth" -gt 0 ] || { echo "bottom"; return; }
-	(nested $((depth - 1)); echo "up $depth $(printf '%s' "$depth" | rev)")
+	(nested $((depth - 1)); echo "up $depth $(printf %s "$depth" | tr 0-9 a-j)")
 }
 nested 25
 
