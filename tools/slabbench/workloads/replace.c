@@ -80,7 +80,7 @@ const struct workload workload_medium = {
 	.least = 1 << 10,
 	.most = 64 << 10,
 	.count = 4000,
-	.total = 1000000,
+	.total = 2000000,
 	.run = BENCH_RUN(replace),
 	REPLACES,
 };
@@ -92,7 +92,7 @@ const struct workload workload_large = {
 	.least = 1 << 20,
 	.most = 16 << 20,
 	.count = 200,
-	.total = 4000,
+	.total = 200000,
 	.run = BENCH_RUN_REAL(replace_large),
 	REPLACES,
 };
