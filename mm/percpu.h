@@ -90,7 +90,7 @@ static_assert(sizeof(struct hot) == 64, "one cache line");
 #define SMALL_MAX	1024UL
 
 /* Larger requests are runs of pages (mm/large.c). */
-#define KMALLOC_MAX	(32UL << 10)
+#define KMALLOC_MAX	(64UL << 10)
 
 extern struct hot hot;
 extern unsigned int row_node_shift;	/* rows of a node, log2 */

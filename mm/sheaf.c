@@ -39,7 +39,9 @@ unsigned int sheaf_capacity(size_t size)
 		return 62;
 	if (size <= 4096)
 		return 30;
-	return size <= 8192 ? 14 : 6;
+	if (size <= 8192)
+		return 14;
+	return size <= 16384 ? 6 : 3;
 }
 
 static struct sheaf *sheaf_by_number(u32 number)

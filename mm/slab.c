@@ -144,6 +144,9 @@ static void settle(struct rn_cache *c, struct cache_node *n, struct page *slab)
 #define BARN_BYTES	(512UL << 10)
 #define BARN_SHEAVES	4
 
+/* Of objects from here on, a few sheaves or slabs are a megabyte. */
+#define BIG_OBJECT	(16UL << 10)
+
 /*
  * Under list_lock. With the number of slabs changes what the barn keeps: some
  * sheaves for a balance that swings, and a 32nd of the objects on the node for
@@ -151,18 +154,22 @@ static void settle(struct rn_cache *c, struct cache_node *n, struct page *slab)
  */
 static void set_nr_slabs(struct rn_cache *c, struct cache_node *n, u32 nr)
 {
-	u64 objects = (u64)nr * c->objects / 32 + BARN_BYTES / c->size;
+	u64 objects = (u64)nr * c->objects / 32;
+	u32 sheaves = 1;
 
+	if (c->size <= BIG_OBJECT) {
+		objects += BARN_BYTES / c->size;
+		sheaves = BARN_SHEAVES;
+	}
 	WRITE_ONCE(n->nr_slabs, nr);
-	WRITE_ONCE(n->barn.max_full,
-		   BARN_SHEAVES + objects / c->sheaf_capacity);
+	WRITE_ONCE(n->barn.max_full, sheaves + objects / c->sheaf_capacity);
 }
 
 static void set_rows(const struct rn_cache *c, u32 pfn, unsigned int row)
 {
 	u32 first = pfn >> SLAB_MIN_ORDER;
 
-	for (u32 i = 0; i < 1U << (c->order - SLAB_MIN_ORDER); i++)
+	for (u32 i = 0; i < c->pages >> SLAB_MIN_ORDER; i++)
 		mem.row_map[first + i] = row;
 }
 
@@ -178,13 +185,13 @@ static struct page *slab_new(struct rn_cache *c, int *node, rn_gfp_t flags)
 	struct page *slab;
 	u32 pfn;
 
-	pfn = pages_alloc(1U << c->order, *node, flags | c->gfp, NULL);
+	pfn = pages_alloc(c->pages, *node, flags | c->gfp, NULL);
 	if (pfn == NO_PFN)
 		return NULL;
 	*node = pfn_to_node(pfn);
 	n = cache_node_get(c, *node);
 	if (!n) {
-		pages_free(pfn, 1U << c->order);
+		pages_free(pfn, c->pages);
 		errno = ENOMEM;
 		return NULL;
 	}
@@ -213,7 +220,7 @@ static unsigned int slab_discard(struct rn_cache *c, u32 first)
 
 		set_rows(c, first, 0);
 		slab->type = PAGE_NONE;
-		pages_free(first, 1U << c->order);
+		pages_free(first, c->pages);
 		first = next;
 		nr++;
 	}
@@ -221,8 +228,11 @@ static unsigned int slab_discard(struct rn_cache *c, u32 first)
 }
 
 /* Empty slabs kept on a node: a sixteenth, so that a swing does not thrash. */
-static unsigned int keep_empty(const struct cache_node *n)
+static unsigned int keep_empty(const struct rn_cache *c,
+			       const struct cache_node *n)
 {
+	if (c->size > BIG_OBJECT)
+		return 1 + n->nr_slabs / 64;
 	return 2 + n->nr_slabs / 16;
 }
 
@@ -413,7 +423,7 @@ void slab_put(struct rn_cache *c, struct page *slab)
 	WRITE_ONCE(slab->private, NO_OBJECT);
 	WRITE_ONCE(slab->nr_private, 0);
 	settle(c, n, slab);
-	chain = take_empty(c, n, keep_empty(n));
+	chain = take_empty(c, n, keep_empty(c, n));
 	unlock(&n->list_lock);
 	slab_discard(c, chain);
 }
@@ -493,7 +503,7 @@ void slab_free_objects(struct rn_cache *c, struct cache_node *n,
 	lock(&n->list_lock);
 	for (unsigned int i = 0; i < nr; i++)
 		free_one(c, n, objects[i]);
-	chain = take_empty(c, n, keep_empty(n));
+	chain = take_empty(c, n, keep_empty(c, n));
 	unlock(&n->list_lock);
 	slab_discard(c, chain);
 }

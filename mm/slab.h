@@ -52,7 +52,8 @@ struct cache_node {
  * struct rn_cache - objects of one size
  * @row: its row on node 0; on node n, row + (n << row_node_shift)
  * @fast_at: its slot, or 0 where there is no rseq or several nodes
- * @order: of a slab
+ * @order: of a slab, which is aligned to it
+ * @pages: of a slab; what no object begins or ends in is left to others
  * @objects: in a slab
  * @sheaf_capacity: objects in a sheaf
  * @size: bytes from one object to the next
@@ -76,6 +77,7 @@ struct cache_node {
 struct rn_cache {
 	u16 row;
 	u8 order;
+	u16 pages;
 	u32 fast_at;
 	u16 objects;
 	u16 sheaf_capacity;
@@ -143,7 +145,7 @@ static inline char *slab_address(const struct page *slab)
 	return pfn_to_ptr(page_to_pfn(slab));
 }
 
-/* Exact: offset < 2^18 and size <= 2^15, so the error stays below 2^-7. */
+/* Exact: offset < 2^18 and size <= 2^16, so the error stays below 2^-6. */
 static inline unsigned int slab_index(const struct rn_cache *c, size_t offset)
 {
 	return offset * c->reciprocal >> 40;

@@ -90,6 +90,8 @@ static void set_shape(struct rn_cache *c, const struct rn_cache_args *args)
 	c->sheaf_capacity = sheaf_capacity(size);
 	c->order = choose_order(size, c->sheaf_capacity);
 	c->objects = (PAGE_BYTES << c->order) / size;
+	c->pages = ALIGN(DIV_ROUND_UP(c->objects * size, PAGE_BYTES),
+			 1UL << SLAB_MIN_ORDER);
 	c->gfp = args->flags & RN_CACHE_HUGETLB ? RN_HUGETLB : 0;
 	c->flags = args->flags;
 	c->ctor = args->ctor;

@@ -22,7 +22,7 @@ static void slabinfo_line(struct seq *s, struct rn_cache *c)
 	seq_printf(s, "%-17s %6lu %6lu %6u %4u %4u : tunables %4u %4u %4u "
 		   ": slabdata %6lu %6lu %6u\n", c->name,
 		   (unsigned long)u.active, (unsigned long)u.objects,
-		   c->size, c->objects, 1U << c->order, 0, 0, 0,
+		   c->size, c->objects, c->pages, 0, 0, 0,
 		   (unsigned long)u.slabs, (unsigned long)u.slabs, 0);
 }
 

@@ -62,7 +62,7 @@ static void refused(const char *name, const struct rn_cache_args *args)
 START_TEST(bad_arguments)
 {
 	static const size_t bad_align[] = { 3, 24, 8191, 8192, 1UL << 40 };
-	static const size_t bad_size[] = { 0, 32769, SIZE_MAX };
+	static const size_t bad_size[] = { 0, 65537, SIZE_MAX };
 	struct rn_cache_args good = shape(100, 0, 0), args;
 
 	refused(NULL, &good);
@@ -144,10 +144,10 @@ START_TEST(hwcache_align)
 }
 END_TEST
 
-/* Every size from 1 byte to 32 KiB: exact, usable, apart from one another. */
+/* Every size from 1 byte to 64 KiB: exact, usable, apart from one another. */
 START_TEST(sizes)
 {
-	for (size_t size = 1; size <= 32768; size += size < 300 ? 7 : 997) {
+	for (size_t size = 1; size <= 65536; size += size < 300 ? 7 : 997) {
 		struct rn_cache *c = make("sized", size, 0, RN_NOMERGE);
 		struct slabinfo s;
 		void *p[30];

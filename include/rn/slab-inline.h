@@ -17,7 +17,7 @@ extern "C" {
 #endif
 
 /* The largest size that has a class, in bytes. */
-#define RN_CLASS_MAX	32768
+#define RN_CLASS_MAX	65536
 
 /*
  * The class of a size from 1 to RN_CLASS_MAX, counted from 1. Steps of 8 bytes
@@ -33,11 +33,12 @@ extern "C" {
 	 (s) <= 4096 ? 44 + ((s) - 2048 + 511) / 512 :			\
 	 (s) <= 8192 ? 48 + ((s) - 4096 + 1023) / 1024 :		\
 	 (s) <= 16384 ? 52 + ((s) - 8192 + 2047) / 2048 :		\
-			56 + ((s) - 16384 + 4095) / 4096)
-#define RN_NR_CLASSES	60
+	 (s) <= 32768 ? 56 + ((s) - 16384 + 4095) / 4096 :		\
+			60 + ((s) - 32768 + 8191) / 8192)
+#define RN_NR_CLASSES	64
 
 /**
- * rn_alloc_class_v1() - rn_alloc() for a class
+ * rn_alloc_class_v2() - rn_alloc() for a class
  * @class_: from RN_CLASS(@size)
  * @size: bytes, as for rn_alloc()
  * @flags: as for rn_alloc()
@@ -45,12 +46,12 @@ extern "C" {
  * Context: as rn_alloc(). Meant to be called through the macros below.
  * Return: as rn_alloc().
  */
-void *rn_alloc_class_v1(unsigned int class_, size_t size, rn_gfp_t flags)
+void *rn_alloc_class_v2(unsigned int class_, size_t size, rn_gfp_t flags)
 	RN_MALLOC RN_SIZED(2);
 
 #define rn_alloc(size, flags)						\
 	(__builtin_constant_p(size) && (size) - 1UL < RN_CLASS_MAX ?	\
-	 rn_alloc_class_v1((unsigned int)RN_CLASS(size), size, flags) :	\
+	 rn_alloc_class_v2((unsigned int)RN_CLASS(size), size, flags) :	\
 	 (rn_alloc)(size, flags))
 #define rn_zalloc(size, flags)	rn_alloc(size, (flags) | RN_ZERO)
 

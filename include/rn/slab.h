@@ -69,7 +69,7 @@ struct rn_cache;
 /**
  * struct rn_cache_args - the shape of a cache
  * @sz: sizeof(struct rn_cache_args), so that the struct can grow
- * @size: bytes of an object, 1 to 32 KiB
+ * @size: bytes of an object, 1 to 64 KiB
  * @align: alignment in bytes, a power of two of at most 4,096; 0 means
  *	sizeof(void *)
  * @flags: RN_NOMERGE and the like
@@ -117,7 +117,7 @@ struct rn_cache *rn_cache_of_type(struct rn_cache **where, const char *name,
  * type of the same shape share one cache. A lookup afterwards is one load.
  *
  * Return: the cache, or NULL with errno: ENOMEM, or EINVAL for a type of more
- * than 32 KiB.
+ * than 64 KiB.
  */
 #define RN_CACHE(type) __extension__({					\
 	static struct rn_cache *rn_cache_here;				\
