@@ -2,8 +2,8 @@
 /*
  * strtol() and its relatives, as mm/ uses them. The C library's ask for the
  * locale in a thread variable that is not there yet when the loader calls the
- * first resolver of an indirect function, which may allocate. As in numa.c, they
- * are seen in this library alone.
+ * first resolver of an indirect function, which may allocate. As in numa.c,
+ * they are seen in this library alone.
  */
 #include "compat.h"
 

@@ -33,7 +33,13 @@ ifneq ($(filter check selftests selftests/%,$(may-build)),)
   # For the one test that is linked statically; not every system can.
   static-check := -static $(shell $(PKG_CONFIG) --static --libs check)
   STATIC_CHECK := $(if $(call probe,check,$(static-check)),$(static-check))
-  export STATIC_CHECK
+  # For those in C++; a cross compiler often has no C++ library.
+  cxx-id := $(subst /,_,$(subst $(space),_,$(strip $(CXX))))
+  cxx-made := $(feature-dir)/cxx-$(cxx-id)
+  CAN_CXX := $(or $(wildcard $(cxx-made)),$(shell $(CXX) $(CFLAGS) \
+	-o $(cxx-made) scripts/feature/test-cxx.cc $(LDFLAGS) \
+	>/dev/null 2>&1 && echo $(cxx-made)))
+  export STATIC_CHECK CAN_CXX
 endif
 
 # One of slabbench's peers, where it is there and slabbench is made. Its drivers

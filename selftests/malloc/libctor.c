@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A library that allocates while it is loaded, by itself and in a thread that it
- * starts, and frees while it is unloaded.
+ * A library that allocates while it is loaded, by itself and in a thread that
+ * it starts, and frees while it is unloaded.
  */
 #include "preload.h"
 

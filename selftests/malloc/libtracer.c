@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a tracer of malloc looks like: it stands before it, looks the next one up
- * inside of the first call, and counts.
+ * What a tracer of malloc looks like: it stands before it, looks the next one
+ * up inside of the first call, and counts.
  */
 #include <dlfcn.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A program with a malloc of its own: that is the one that all use, whatever was
- * preloaded.
+ * A program with a malloc of its own: that is the one that all use, whatever
+ * was preloaded.
  */
 #include "preload.h"
 

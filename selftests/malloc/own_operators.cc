@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * A program that replaces the two operators that the standard lets all others be
- * made of: each form must go through them.
+ * A program that replaces the two operators that the standard lets all others
+ * be made of: each form must go through them.
  */
 #include "preload.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Linked with libslabmalloc.a, to be run setuid: nothing can be preloaded there.
+ * Linked with libslabmalloc.a, to be run setuid: there nothing is preloaded.
  */
 #include "preload.h"
 
