@@ -40,7 +40,7 @@ bool run_is_lazy(u32 nr)
 
 /* --- advice, by the owner of the blocks and without the lock --- */
 
-static bool thp_is_for_all(void)
+bool thp_is_for_all(void)
 {
 	static int always = -1;
 	int known = __atomic_load_n(&always, __ATOMIC_RELAXED);

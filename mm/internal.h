@@ -110,6 +110,7 @@ enum rung { RUNG_END, RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL };
  * @reserve: RN_RESERVE, bytes to bring up at the start
  * @reservation: RN_RESERVATION, bytes of address space, 0 for the default
  * @huge_shift: RN_HUGEPAGESIZE as log2; 21 unless said otherwise
+ * @small_first: bytes of a node that come up in base pages, before the ladder
  * @percpu: RN_PERCPU
  * @fork_copy: RN_FORK=copy: a child gets a copy of what lies in hugetlb pages
  * @slabinfo: RN_SLABINFO: where the dump goes at exit, NULL for nowhere
@@ -120,6 +121,7 @@ struct options {
 	size_t reserve;
 	size_t reservation;
 	unsigned int huge_shift;
+	size_t small_first;
 	enum percpu_option percpu;
 	bool fork_copy;
 	const char *slabinfo;

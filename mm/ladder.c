@@ -190,27 +190,48 @@ static u32 extent(struct zone *z, u32 least, bool lazy)
 	return max(most, least);
 }
 
-/* New blocks of one rung; the pages wanted are taken as they are published. */
-static u32 grow(struct zone *z, enum backing backing, u32 nr, bool *zeroed)
+/* The pages wanted are taken as the new blocks are published. */
+static u32 grow_by(struct zone *z, struct bringup *how, u32 nr, bool *zeroed)
 {
 	u32 least = DIV_ROUND_UP(nr, PAGEBLOCK_PAGES), got, block;
-	struct bringup how = how_to(backing, nr);
+	u32 most = extent(z, least, how->lazy || how->early);
 	u32 pfn = NO_PFN;
+	bool full = false;
 
-	if (backing == BACKING_HUGETLB && !how.huge_shift) {
-		step_count(z, backing, STEP_UNSUPPORTED);
-		return NO_PFN;
-	}
-	block = blocks_bring_up(z, &how, least, extent(z, least, how.lazy),
-				&got);
+	block = blocks_bring_up(z, how, least, most, &got);
 	lock(&z->lock);
 	z->bringing--;
 	if (block != NO_BLOCK) {
 		blocks_publish(z, block, got);
 		pfn = pages_take_run(z, block, nr, zeroed);
+		full = early_is_full(block);
 	}
 	unlock(&z->lock);
+	if (full)
+		early_collapse(z, block);
 	return pfn;
+}
+
+/* New blocks of one rung. */
+static u32 grow(struct zone *z, enum backing backing, u32 nr, bool *zeroed)
+{
+	struct bringup how = how_to(backing, nr);
+
+	if (backing == BACKING_HUGETLB && !how.huge_shift) {
+		step_count(z, backing, STEP_UNSUPPORTED);
+		return NO_PFN;
+	}
+	return grow_by(z, &how, nr, zeroed);
+}
+
+/* Below options.small_first: a block of base pages, before any rung. */
+static u32 grow_early(struct zone *z, u32 nr, rn_gfp_t flags, bool *zeroed)
+{
+	struct bringup how = { .backing = BACKING_SMALL, .early = true };
+
+	if (!early_wanted(z, nr, flags))
+		return NO_PFN;
+	return grow_by(z, &how, nr, zeroed);
 }
 
 /* What the next nodes have, or bring up by the rungs in @ladder. */
@@ -249,7 +270,7 @@ static void tell_no_hugetlb(u32 nr)
 static u32 climb(u32 nr, int node, int wanted, rn_gfp_t flags, bool *zeroed)
 {
 	bool elsewhere = !(flags & RN_THISNODE);
-	u32 pfn = NO_PFN;
+	u32 pfn = grow_early(&zones[wanted], nr, flags, zeroed);
 
 	for (const enum rung *r = ladder_for(flags);
 	     pfn == NO_PFN && *r != RUNG_END; r++) {

@@ -202,7 +202,8 @@ static void advise(void *p, size_t bytes, const struct bringup *how)
 {
 	if (how->backing == BACKING_THP)
 		madvise(p, bytes, MADV_HUGEPAGE);
-	else if (!rung_in_ladder(RUNG_THP))
+	else if (!rung_in_ladder(RUNG_THP) ||
+		 (how->early && (how->mapped || thp_is_for_all())))
 		madvise(p, bytes, MADV_NOHUGEPAGE);
 	vma_name(p, bytes, how->backing == BACKING_THP ? "libslab-thp" :
 		 "libslab-small");
@@ -332,6 +333,7 @@ enum step blocks_online(u32 block, u32 nr, int node,
 		b->huge_shift = how->huge_shift;
 		b->first = i == block || how->mapped;
 		b->lazy = how->lazy;
+		b->early = how->early;
 	}
 	if (backing == BACKING_THP)
 		thp_verify(block, nr, came_small);

@@ -105,6 +105,7 @@ enum backing {
  * @first: it begins a mapping; those of a run that is not are one mapping
  * @lazy: nothing of it was touched when it came up
  * @advice: of a lazy or blank one, enum advice: what the kernel was told
+ * @early: came up in base pages by options.small_first, and was never full
  * @nr_blank: of the first one of a blank run, its length
  */
 struct pageblock {
@@ -118,8 +119,9 @@ struct pageblock {
 	u8 first;
 	u8 lazy;
 	u8 advice;
+	u8 early;
 	u32 nr_blank;
-	u8 spare[40];
+	u8 spare[36];
 };
 static_assert(sizeof(struct pageblock) == 128, "two cache lines");
 

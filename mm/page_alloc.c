@@ -97,6 +97,7 @@ static u32 take_idle(struct zone *z, u32 nr, bool hugetlb_only, bool *zeroed)
 u32 zone_take(struct zone *z, u32 nr, bool hugetlb_only, bool *zeroed)
 {
 	u32 pfn = NO_PFN;
+	bool full = false;
 
 	lock(&z->lock);
 	if (nr <= PAGEBLOCK_PAGES)
@@ -107,7 +108,11 @@ u32 zone_take(struct zone *z, u32 nr, bool hugetlb_only, bool *zeroed)
 		pfn = take_idle(z, nr, hugetlb_only, zeroed);
 	if (pfn == NO_PFN && !hugetlb_only && run_is_lazy(nr))
 		pfn = take_blank(z, nr, zeroed);
+	if (pfn != NO_PFN)
+		full = early_is_full(pfn >> PAGEBLOCK_ORDER);
 	unlock(&z->lock);
+	if (unlikely(full))
+		early_collapse(z, pfn >> PAGEBLOCK_ORDER);
 	return pfn;
 }
 

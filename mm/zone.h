@@ -166,6 +166,7 @@ enum advice { ADVICE_NONE, ADVICE_HUGE, ADVICE_SMALL };
 
 /* A run of @nr pages comes up untouched, and is blank when it is freed. */
 bool run_is_lazy(u32 nr);
+bool thp_is_for_all(void);	/* huge pages come without advice */
 /*
  * Tells the kernel which lazy blocks of a run that is the caller's are to be
  * huge, where it has not been told yet.
@@ -189,6 +190,15 @@ void blank_settle(struct zone *z, u32 from, u32 to);
 bool blank_is_too_much(const struct zone *z);
 /* Unmaps all that is blank; how many blocks. */
 u32 blank_drop(struct zone *z);
+
+/* --- early.c --- */
+
+/* A request of @nr pages is to begin an early block. */
+bool early_wanted(struct zone *z, u32 nr, rn_gfp_t flags);
+/* Under zone.lock: @block is early and full, for the first time. */
+bool early_is_full(u32 block);
+/* Then, without the lock, by who has pages in it: huge, if it can be. */
+void early_collapse(struct zone *z, u32 block);
 
 /* --- page_alloc.c --- */
 
@@ -244,6 +254,7 @@ u32 pages_move(u32 pfn, u32 nr, u32 new_nr, rn_gfp_t flags);
  * @populate: small pages too are to be there at once
  * @lazy: nothing is touched now, and nothing can be verified
  * @mapped: the blocks were blank
+ * @early: base pages, whatever else there is
  * @step: what blocks_bring_up() ended with
  */
 struct bringup {
@@ -252,6 +263,7 @@ struct bringup {
 	bool populate;
 	bool lazy;
 	bool mapped;
+	bool early;
 	enum step step;
 };
 

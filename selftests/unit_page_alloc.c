@@ -17,6 +17,10 @@
 #include "helpers.h"
 #include "zone_census.h"
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
+
 #define SLOTS		400
 #define ROUNDS		20000
 
@@ -539,6 +543,80 @@ START_TEST(blank_is_bounded)
 }
 END_TEST
 
+/* --- small heaps --- */
+
+/* Base pages and untouched up to the limit, the ladder from there on. */
+START_TEST(small_first_then_the_ladder)
+{
+	struct zone *z;
+	u32 pfn;
+
+	start("thp,small");
+	options.small_first = 2 * PAGEBLOCK_BYTES;
+	z = my_zone();
+	pfn = pages_alloc(4, 0, 0, NULL);
+	ck_assert_uint_eq(z->nr_up[BACKING_SMALL], 1);
+	if (!numa_several())
+		ck_assert_uint_eq(resident(ALIGN_DOWN(pfn, PAGEBLOCK_PAGES),
+					   PAGEBLOCK_PAGES), 0);
+	memset(pfn_to_ptr(pfn), 1, PAGE_BYTES);
+	ck_assert_uint_eq(thp_bytes_in(pfn >> PAGEBLOCK_ORDER, 1), 0);
+	/* A long run does not count, and is not concerned. */
+	ck_assert_uint_ne(pages_alloc(3 * PAGEBLOCK_PAGES, 0, 0, NULL), NO_PFN);
+	pages_alloc(PAGEBLOCK_PAGES / 2, 0, 0, NULL);
+	pages_alloc(PAGEBLOCK_PAGES / 2, 0, 0, NULL);
+	ck_assert_uint_eq(z->nr_up[BACKING_SMALL], 2 + 3);
+	ck_assert_uint_eq(z->nr_up[BACKING_THP], 0);
+	pages_alloc(PAGEBLOCK_PAGES, 0, 0, NULL);
+	ck_assert_uint_eq(zone_nr_up(z), 3 + 3);
+	if (thp_enabled())
+		ck_assert_uint_eq(z->nr_up[BACKING_THP] +
+				  z->steps[BACKING_THP][STEP_NOT_HUGE], 1);
+	check_zone(z);
+}
+END_TEST
+
+static bool can_collapse(void)
+{
+	char *p = aligned_alloc(PAGEBLOCK_BYTES, PAGEBLOCK_BYTES);
+	bool can;
+
+	memset(p, 1, PAGEBLOCK_BYTES);
+	can = thp_enabled() && !madvise(p, PAGEBLOCK_BYTES, MADV_HUGEPAGE) &&
+		!madvise(p, PAGEBLOCK_BYTES, MADV_COLLAPSE);
+	free(p);
+	return can;
+}
+
+/* A block that is full is worth a huge page, and keeps what is in it. */
+START_TEST(dense_small_blocks_become_huge)
+{
+	u32 first = NO_PFN, pfn;
+	struct zone *z;
+
+	start("thp,small");
+	options.small_first = PAGEBLOCK_BYTES;
+	z = my_zone();
+	for (u32 i = 0; i < PAGEBLOCK_PAGES / 64; i++) {
+		pfn = pages_alloc(64, 0, 0, NULL);
+		first = i ? first : pfn;
+		ck_assert_uint_eq(pfn, first + 64 * i);
+		memset(pfn_to_ptr(pfn), i + 1, 64 * PAGE_BYTES);
+	}
+	ck_assert_uint_eq(zone_nr_up(z), 1);
+	for (u32 i = 0; i < PAGEBLOCK_PAGES / 64 - 1; i++)
+		ck_assert_int_eq(*(char *)pfn_to_ptr(first + 64 * i), i + 1);
+	if (!can_collapse()) {
+		skip_part(__func__, "no MADV_COLLAPSE, or no huge page");
+		return;
+	}
+	ck_assert_uint_eq(z->nr_up[BACKING_THP], 1);
+	ck_assert_uint_eq(thp_bytes_in(first >> PAGEBLOCK_ORDER, 1),
+			  PAGEBLOCK_BYTES);
+	check_zone(z);
+}
+END_TEST
+
 START_TEST(nowait_takes_what_is_up)
 {
 	u32 pfn;
@@ -673,6 +751,9 @@ static void add_zone_tests(Suite *s)
 	tcase_add_test(t, what_is_down_stays_reserved);
 	tcase_add_test(t, very_large_runs_go_at_once);
 	tcase_add_test(t, nowait_takes_what_is_up);
+	t = tcase(s, "small heaps");
+	tcase_add_test(t, small_first_then_the_ladder);
+	tcase_add_test(t, dense_small_blocks_become_huge);
 	t = tcase(s, "long runs");
 	tcase_add_test(t, blank_runs_are_taken_again);
 	tcase_add_test(t, shared_tail_is_left_alone);
