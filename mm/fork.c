@@ -38,6 +38,9 @@
  *   a shrinker had closed and not emptied yet are opened again
  *   (percpu_after_fork()).
  *
+ * A handler may also interrupt a fork() of its own thread, and allocate or fork
+ * there: fork()s nest, and the gate opens with the outermost.
+ *
  * Two handlers that fork at once, both inside of a slow path, cannot both have
  * that: the first one's child has the other's slow path half done. It is the
  * same for a handler that allocates inside of one. Such a child can exec and
@@ -62,9 +65,11 @@
 
 static struct {
 	u32 shut;		/* also the futex of those who wait outside */
-	u32 forker;		/* the tag of who shut it */
+	u32 forker;		/* the tag of who shut it last */
 	u32 torn;		/* have left within something half done */
 	struct lock forking;	/* one fork() at a time */
+	u32 level;		/* of fork()s inside of one another */
+	u64 took, found_shut;	/* what each of them did and saw: a bit a level */
 	u64 mine;		/* the forking thread's counter, of it alone */
 	struct {
 		/* Their number, and the sum of their tags in the upper half. */
@@ -82,11 +87,14 @@ static struct {
 __thread struct thread_self thread_self;
 static u64 nr_threads;		/* that ever had a tag */
 
+/* A signal handler may have been here meanwhile: its number stays. */
 noinline u32 thread_tag_slow(void)
 {
 	u64 n = __atomic_add_fetch(&nr_threads, 1, __ATOMIC_RELAXED);
+	u32 none = 0, tag = n < TAG_SHARED / 2 ? (u32)n * 2 : TAG_SHARED;
 
-	thread_self.tag = n < TAG_SHARED / 2 ? (u32)n * 2 : TAG_SHARED;
+	__atomic_compare_exchange_n(&thread_self.tag, &none, tag, false,
+				    __ATOMIC_RELAXED, __ATOMIC_RELAXED);
 	return thread_self.tag;
 }
 
@@ -215,11 +223,13 @@ bool gate_owner_gone(u32 owner)
 /*
  * Of its own counter it is known whether the thread is in it, but for a frame
  * that a signal handler interrupted on its way in or out: then the tags say
- * whose it is that is more than should be.
+ * whose it is that is more than should be. Each level of fork() has added one
+ * to the depth, or is about to.
  */
 static bool is_mine(u64 word)
 {
-	u32 nr = (u32)word, tags = word >> 32, known = thread_self.depth > 0;
+	u32 nr = (u32)word, tags = word >> 32;
+	u32 known = thread_self.depth > gate.level;
 
 	if (nr == known)
 		return tags == nr * thread_self.tag;
@@ -243,11 +253,25 @@ static bool others_inside(void)
 	return false;
 }
 
+/*
+ * A handler of this thread's may run at any instruction of these two, and
+ * allocate: it is inside as long as the gate is shut. Or fork: then it leaves
+ * all as it found it. So what says that it is within a fork() comes first and
+ * goes last.
+ */
 static void gate_shut(void)
 {
 	static const struct timespec pause = { .tv_nsec = 100000 };
+	bool take = !lock_is_mine(&gate.forking);
 
-	lock(&gate.forking);
+	if (take)
+		lock(&gate.forking);
+	gate.took = gate.took << 1 | take;
+	gate.found_shut = gate.found_shut << 1 | gate.shut;
+	WRITE_ONCE(gate.level, gate.level + 1);
+	barrier();
+	thread_self.depth++;
+	barrier();
 	WRITE_ONCE(gate.forker, thread_self.tag);
 	__atomic_store_n(&gate.shut, 1, __ATOMIC_SEQ_CST);
 	for (unsigned int i = 0; others_inside(); i++) {
@@ -256,19 +280,25 @@ static void gate_shut(void)
 		else
 			sys_sleep(&pause);
 	}
-	/* Handlers of others, between ours and fork(), may allocate. */
-	thread_self.depth++;
 }
 
 static void gate_open(void)
 {
 	int saved = errno;
+	bool took = gate.took & 1;
 
+	if (!(gate.found_shut & 1)) {
+		__atomic_store_n(&gate.shut, 0, __ATOMIC_SEQ_CST);
+		syscall(SYS_futex, &gate.shut, FUTEX_WAKE_PRIVATE, INT32_MAX);
+	}
 	thread_self.depth--;
-	WRITE_ONCE(gate.forker, 0);
-	__atomic_store_n(&gate.shut, 0, __ATOMIC_SEQ_CST);
-	syscall(SYS_futex, &gate.shut, FUTEX_WAKE_PRIVATE, INT32_MAX);
-	unlock(&gate.forking);
+	barrier();
+	WRITE_ONCE(gate.level, gate.level - 1);
+	barrier();
+	gate.took >>= 1;
+	gate.found_shut >>= 1;
+	if (took)
+		unlock(&gate.forking);
 	errno = saved;
 }
 

@@ -473,6 +473,58 @@ START_TEST(handler_waits_outside)
 }
 END_TEST
 
+/* --- a handler of the thread that forks, while that waits for others --- */
+
+static void allocate_and_fork(int signal)
+{
+	allocate(signal);
+	WRITE_ONCE(third_may_leave, true);
+	fork_now(signal);
+	if (forked)
+		return;
+	allocate(signal);
+	_exit(0);
+}
+
+static void *direct_own_handler(void *arg)
+{
+	while (!is_in(getpid(), SYS_nanosleep))
+		usleep(100);
+	pthread_kill(*(pthread_t *)arg, SIGUSR1);
+	return arg;
+}
+
+static void fork_interrupted(void)
+{
+	pthread_t t[2], self = pthread_self();
+	bool inside = false;
+	pid_t pid;
+
+	on_signal(allocate_and_fork);
+	third_may_leave = false;
+	pthread_create(&t[0], NULL, stay_inside, &inside);
+	wait_for_flag(&inside);
+	pthread_create(&t[1], NULL, direct_own_handler, &self);
+	pid = fork();
+	if (!pid) {
+		allocate(0);
+		_exit(0);
+	}
+	expect_child_ok(pid);
+	expect_child_ok(forked);
+	for (size_t i = 0; i < ARRAY_LEN(t); i++)
+		pthread_join(t[i], NULL);
+}
+
+/* Nobody is left inside, or outside of a gate that stays shut. */
+START_TEST(handler_within_fork)
+{
+	fork_interrupted();
+	ck_assert_uint_eq(thread_self.depth, 0);
+	fork_interrupted();
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("gate");
@@ -484,6 +536,7 @@ int main(void)
 	tcase_add_test(tc, a_shrinker_waits_for_it);
 	tcase_add_test(tc, two_fork);
 	tcase_add_test(tc, handler_waits_outside);
+	tcase_add_test(tc, handler_within_fork);
 	tcase_set_timeout(tc, 30);
 	suite_add_tcase(s, tc);
 	return suite_main(s);
