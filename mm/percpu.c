@@ -257,6 +257,9 @@ static bool locked_update(unsigned int row, u32 index, size_t i, u64 a,
 	struct slot *slot = slot_of(row, index);
 	bool same;
 
+	/* A signal handler, and this is the slot that it found locked. */
+	if (lock_is_mine(&slot->lock))
+		return false;
 	lock(&slot->lock);
 	same = *slot_word(slot, i) == a && *slot_word(slot, j) == b;
 	if (same)

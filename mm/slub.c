@@ -21,6 +21,13 @@
 #include <rn/pages.h>
 #include <string.h>
 
+/*
+ * So often a slot is looked at again. Each time somebody else got on, but
+ * without rseq in a signal handler: its slot may be locked by what it
+ * interrupted, and stays as it is.
+ */
+#define TRIES	16
+
 static void flush(struct rn_cache *c, struct cache_node *n, struct sheaf *s)
 {
 	slab_free_objects(c, n, s->objects, sheaf_count(s));
@@ -51,12 +58,14 @@ static struct page *detach_active(unsigned int row)
 {
 	struct slot_view v;
 
-	do {
+	for (int i = 0; i < TRIES; i++) {
 		percpu_view(row, &v);
 		if (v.main == &closed_sheaf || !v.active)
-			return NULL;
-	} while (!percpu_set_active(row, &v, NULL));
-	return v.active;
+			break;
+		if (percpu_set_active(row, &v, NULL))
+			return v.active;
+	}
+	return NULL;
 }
 
 /* @slab becomes the active one of this CPU, if it has none. */
@@ -178,7 +187,7 @@ static void *alloc_on(struct rn_cache *c, int *node, rn_gfp_t flags)
 
 	if (!n)
 		return NULL;
-	for (;;) {
+	for (int i = 0; i < TRIES; i++) {
 		percpu_view(row, &v);
 		if (v.spare && sheaf_count(v.spare))
 			percpu_swap(row, &v);
@@ -281,7 +290,7 @@ static void free_on(struct rn_cache *c, struct cache_node *n,
 	struct slot_view v;
 	struct sheaf *s;
 
-	for (;;) {
+	for (int i = 0; i < TRIES; i++) {
 		percpu_view(row, &v);
 		if (v.spare && has_room(v.spare))
 			percpu_swap(row, &v);

@@ -57,8 +57,7 @@ in_both "threads are cancelled" over threads cancel
 in_both "longjmp out of a handler" over signals longjmp
 
 # A handler that interrupted a slow path may be told so, by a line and abort();
-# what may not be is that it hangs, or dies of anything else. With restartable
-# sequences only, as what they do is not there half.
+# what may not be is that it hangs, or dies of anything else.
 handlers_allocate()
 {
 	ended=0
@@ -77,8 +76,8 @@ handlers_allocate()
 	done
 	echo "handlers that allocate: $ended came to the end, $told were told"
 }
-check "handlers allocate" handlers_allocate
-check "handlers interrupt fast paths only" over signals fast 2
+in_both "handlers allocate" handlers_allocate
+in_both "handlers interrupt fast paths only" over signals fast 2
 
 # --- processes ---
 

@@ -169,6 +169,7 @@ if [ "$(id -u)" = 0 ]; then
 	check "a setuid program runs" as_nobody
 	if out_is secure; then
 		check "its options do not count" [ ! -e "$tmp/open/info" ]
+		check "nor are they spoken of" [ ! -s "$tmp/err" ]
 	else
 		echo "SKIP options of a setuid program: setuid has no effect in $tmp"
 	fi
