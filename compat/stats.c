@@ -53,7 +53,7 @@ static void count_heap(struct heap *h)
 	for (struct rn_cache *c = smp_load_acquire(&slab_caches); c;
 	     c = smp_load_acquire(&c->next)) {
 		cache_usage(c, &u);
-		h->slabs += u.slabs * (PAGE_BYTES << c->order);
+		h->slabs += u.slabs * c->pages * PAGE_BYTES;
 		h->objects += u.active * c->size;
 	}
 	for (int n = 0; n < nr_node_ids(); n++)
@@ -73,7 +73,7 @@ static size_t large_bytes(const struct heap *h)
  *
  * Context: MT-safe; of others' calls at the same time it may see a part.
  * Return: arena, bytes that are mapped but for large objects; hblkhd, bytes of
- * large objects (above 32 KiB); uordblks, bytes in use, those among them;
+ * large objects (above 64 KiB); uordblks, bytes in use, those among them;
  * fordblks, bytes that are mapped and free; keepcost, bytes of pages among
  * those, which malloc_trim() may give back. The other members are 0.
  */
