@@ -104,6 +104,7 @@ static void read_ladder(void)
 		if (!*p) {
 			ladder[n] = RUNG_END;
 			memcpy(options.ladder, ladder, sizeof(ladder));
+			options.small_first = 0;
 			return;
 		}
 		p++;
@@ -139,6 +140,7 @@ static void read_hugetlb(void)
 	memmove(options.ladder + 1, options.ladder,
 		sizeof(options.ladder) - sizeof(options.ladder[0]));
 	options.ladder[0] = RUNG_HUGETLB;
+	options.small_first = 0;
 }
 
 static void read_percpu(void)

@@ -642,6 +642,30 @@ START_TEST(mallinfo_small)
 }
 END_TEST
 
+/* Of slabs that are shorter than their alignment, the rest is not theirs. */
+START_TEST(mallinfo_beside_slabs)
+{
+	enum { N = 300, SIZE = 57000, BLOCKS = 8 };
+	void *small[N], *large[BLOCKS];
+	struct mallinfo2 with;
+	size_t before;
+
+	for (int i = 0; i < N; i++)
+		small[i] = malloc(SIZE);
+	before = mallinfo2().hblkhd;
+	for (int i = 0; i < BLOCKS; i++)
+		large[i] = malloc(MiB);
+	with = mallinfo2();
+	sums_agree(with);
+	ck_assert_uint_eq(with.hblkhd - before, BLOCKS * MiB);
+	ck_assert_uint_ge(with.arena, (size_t)N * SIZE);
+	for (int i = 0; i < BLOCKS; i++)
+		free(large[i]);
+	for (int i = 0; i < N; i++)
+		free(small[i]);
+}
+END_TEST
+
 START_TEST(mallinfo_large)
 {
 	struct mallinfo2 before, with, after;
@@ -749,6 +773,7 @@ static Suite *malloc_suite(void)
 	tcase_add_test(contents, calloc_touches_no_fresh_pages);
 	tcase_add_test(figures, mallinfo_small);
 	tcase_add_test(figures, mallinfo_large);
+	tcase_add_test(figures, mallinfo_beside_slabs);
 	tcase_add_test(figures, trim_gives_back);
 	tcase_add_test(figures, stats_are_written);
 	tcase_add_test(figures, nothing_to_tune);

@@ -49,6 +49,7 @@ put_back()
 		echo 1 >$cpu
 	fi
 	[ -z "$group" ] || rmdir "$group"
+	[ -z "${pool_was:-}" ] || echo "$pool_was" >"$pool"
 	clean_up
 }
 trap put_back EXIT
@@ -145,6 +146,32 @@ else
 	check "no rseq and no membarrier" [ "$status" = 0 ]
 	check "threads without them" forbidden threads churn
 fi
+
+# --- hugetlb pages are for who asks for them ---
+
+pool=/proc/sys/vm/nr_hugepages
+pool_was=
+free_pages()
+{
+	[ "$(awk '/^Hugepagesize:/ { print $2 }' /proc/meminfo)" = 2048 ] &&
+		[ "$(awk '/^HugePages_Free:/ { print $2 }' /proc/meminfo)" \
+			-ge "$1" ]
+}
+in_both "no hugetlb pages unasked" over hugetlb no
+if ! free_pages 24 && [ -w "$pool" ]; then
+	pool_was=$(cat "$pool")
+	echo $((pool_was + 24)) >"$pool"
+fi
+if free_pages 24; then
+	RN_HUGETLB=1
+	export RN_HUGETLB
+	in_both "hugetlb pages, and forks" over hugetlb yes
+	unset RN_HUGETLB
+else
+	echo "SKIP hugetlb pages: no 24 free ones of 2 MiB"
+fi
+[ -z "$pool_was" ] || echo "$pool_was" >"$pool"
+pool_was=
 
 # --- another user's program ---
 
