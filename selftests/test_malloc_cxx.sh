@@ -29,4 +29,12 @@ handler_frees()
 }
 in_both "a new_handler that frees something" handler_frees
 
+# Where all is in one program there is no next library whose operator throws.
+no_operators()
+{
+	nm -g --defined-only "$obj/libslabmalloc.a" >"$tmp/out"
+	grep -q ' T malloc$' "$tmp/out" && ! grep -q ' _Z' "$tmp/out"
+}
+check "the archive leaves the operators to the C++ library" no_operators
+
 finish
