@@ -262,7 +262,7 @@ static bool others_inside(void)
 static void gate_shut(void)
 {
 	static const struct timespec pause = { .tv_nsec = 100000 };
-	bool take = !lock_is_mine(&gate.forking);
+	bool take = !thread_self.tag || !lock_is_mine(&gate.forking);
 
 	if (take)
 		lock(&gate.forking);
@@ -348,21 +348,27 @@ static void after_fork_in_child(void)
 	gate_open();
 }
 
-static int atfork_error;
-
 /*
- * At load, though it is work in a constructor (some 50 ns, no allocation), and
- * first of all, so that our part of the preparation is the last one done: a
- * fork() that began before the handlers were there would not run them, and the
- * child would get what another thread had done of the initialisation so far.
+ * Once, by a constructor or, if that is earlier, by the first call of the
+ * library: a fork() that began before the handlers were there would not run
+ * them, and the child would get what another thread had done so far. And our
+ * part of the preparation must be the last one done, that is, registered before
+ * all others: theirs may wait for threads that allocate. Where this library is
+ * preloaded, those of the program have their constructors run first.
  */
-static __attribute__((constructor(101))) void fork_constructor(void)
-{
-	atfork_error = -pthread_atfork(before_fork, after_fork_in_parent,
-				       after_fork_in_child);
-}
-
 int fork_init(void)
 {
-	return atfork_error;
+	static bool registered;
+	static int error;
+
+	if (!__atomic_exchange_n(&registered, true, __ATOMIC_RELAXED))
+		error = -pthread_atfork(before_fork, after_fork_in_parent,
+					after_fork_in_child);
+	return error;
+}
+
+/* Some 50 ns, no allocation. */
+static __attribute__((constructor(101))) void fork_constructor(void)
+{
+	fork_init();
 }
