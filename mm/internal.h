@@ -83,7 +83,7 @@ static inline void unlock(struct lock *l)
 
 static inline bool lock_is_mine(const struct lock *l)
 {
-	return (READ_ONCE(l->state) & ~LOCK_WAITERS) == thread_self.tag;
+	return (READ_ONCE(l->state) & ~LOCK_WAITERS) == thread_tag();
 }
 
 /* Between two tries for RN_NOFAIL: 1 ms, doubling up to 100 ms. */
