@@ -25,9 +25,9 @@
  */
 #define _GNU_SOURCE
 #include "internal.h"
+#include "syscalls.h"
 #include "zone.h"
 
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -92,14 +92,14 @@ bool blocks_rereserve(u32 block, u32 nr)
  */
 static int populate_by_read(char *p, size_t bytes)
 {
-	int fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	int fd = sys_open("/dev/zero", O_RDONLY, 0);
 	size_t at = 0;
 	ssize_t n = 0;
 
 	if (fd < 0)
 		return -errno;
 	while (at < bytes) {
-		n = read(fd, p + at, min(bytes - at, PAGEBLOCK_BYTES));
+		n = sys_read(fd, p + at, min(bytes - at, PAGEBLOCK_BYTES));
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
@@ -107,7 +107,7 @@ static int populate_by_read(char *p, size_t bytes)
 		at += n;
 	}
 	n = n < 0 ? -errno : -EFAULT;
-	close(fd);
+	sys_close(fd);
 	return at == bytes ? 0 : n;
 }
 
@@ -402,7 +402,7 @@ static void move_back(u32 from, u32 to, u32 nr, bool *lost)
 		n = piece_length(from + at, nr - at);
 		if (!move_piece(to + at, from + at, n, lost))
 			bug("a large object is torn in two: mremap: %s",
-			    strerror(errno));
+			    error_text(errno));
 	}
 }
 
