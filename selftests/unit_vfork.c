@@ -283,13 +283,15 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("vfork");
-	TCase *tc = tcase_create("vfork");
+	Suite *s;
+	TCase *tc;
 
 	if (SANITIZED) {
 		puts("a sanitizer has a vfork() of its own");
 		return 77;
 	}
+	s = suite_create("vfork");
+	tc = tcase_create("vfork");
 	tcase_add_test(tc, children_allocate);
 	tcase_add_test(tc, children_exec);
 	tcase_add_test(tc, nested);
