@@ -310,6 +310,9 @@ void percpu_view(unsigned int row, struct slot_view *v)
 	/* Two reads are not one moment: the spare may have become main. */
 	if (v->spare == v->main)
 		v->spare = NULL;
+	/* Each came into the slot by percpu_set_spare(). */
+	tsan_acquire(v->main);
+	tsan_acquire(v->spare);
 	v->active = READ_ONCE(slot->active);
 }
 

@@ -475,6 +475,15 @@ END_TEST
 
 /* --- a handler of the thread that forks, while that waits for others --- */
 
+#ifdef RN_TSAN
+/* A child of fork() cannot join the threads that its parent had. */
+const char *__tsan_default_options(void);
+RN_API const char *__tsan_default_options(void)
+{
+	return "report_thread_leaks=0";
+}
+#endif
+
 static void allocate_and_fork(int signal)
 {
 	allocate(signal);
