@@ -388,6 +388,9 @@ START_TEST(bad_options)
 	char expected[200], *text;
 
 	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		/* With the default one, an emulator's tables take minutes. */
+		if (emulator() && !strcmp(bad[i].name, "RN_RESERVATION"))
+			continue;
 		setenv(bad[i].name, bad[i].value, 1);
 		stderr_catch();
 		fflush(stdout);
