@@ -6,9 +6,10 @@
  * bear the libraries' names and keep their contracts as far as mm/ relies on
  * them; they are seen in this library alone.
  *
- * Called once each, at initialisation and by one thread.
+ * Called at initialisation, by one thread, but for the last one.
  */
 #include "compat.h"
+#include "syscalls.h"
 #include "zone.h"
 
 #include <fcntl.h>
@@ -148,9 +149,8 @@ struct dirent64 {
 int gethugepagesizes(long sizes[], int most)
 {
 	char buf[2048] __aligned(8);
-	int fd = (int)syscall(SYS_openat, AT_FDCWD,
-			      "/sys/kernel/mm/hugepages",
-			      O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = sys_open("/sys/kernel/mm/hugepages", O_RDONLY | O_DIRECTORY,
+			  0);
 	const size_t prefix = strlen("hugepages-");
 	long bytes, n = 0;
 
@@ -166,6 +166,49 @@ int gethugepagesizes(long sizes[], int most)
 			at += d->len;
 		}
 	}
-	syscall(SYS_close, fd);
+	sys_close(fd);
 	return (int)n;
+}
+
+/* Is @line of /proc/self/mounts one of a hugetlbfs with pages of that size? */
+static bool mounts_size(const char *line, long size)
+{
+	const char *p = strstr(line, " hugetlbfs ");
+	char *unit;
+	long n;
+
+	p = p ? strstr(p, "pagesize=") : NULL;
+	if (!p)
+		return false;
+	n = strtol(p + strlen("pagesize="), &unit, 10);
+	switch (*unit) {
+	case 'G': n <<= 10;	/* fall through */
+	case 'M': n <<= 10;	/* fall through */
+	case 'K': n <<= 10;
+	}
+	return n == size;
+}
+
+/* Not the path, which mm/ never opens: whether there is one, for the stats. */
+const char *hugetlbfs_find_path_for_size(long size)
+{
+	int fd = sys_open("/proc/self/mounts", O_RDONLY, 0);
+	char line[512], c;
+	bool found = false;
+	size_t n = 0;
+
+	if (fd < 0)
+		return NULL;
+	while (!found && sys_read(fd, &c, 1) == 1) {
+		if (c != '\n') {
+			if (n < sizeof(line) - 1)
+				line[n++] = c;
+			continue;
+		}
+		line[n] = '\0';
+		found = mounts_size(line, size);
+		n = 0;
+	}
+	sys_close(fd);
+	return found ? "" : NULL;
 }

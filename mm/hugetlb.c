@@ -127,6 +127,8 @@ static void pool_lines(struct seq *s, const struct hugetlb_pool *pool)
 			seq_printf(s, "hugetlb_%lukB_node%d_free %llu\n", kb, n,
 				   (unsigned long long)pool_figure(pool->shift,
 					n, "free_hugepages"));
+	seq_printf(s, "hugetlb_%lukB_mounted %d\n", kb,
+		   !!hugetlbfs_find_path_for_size(1L << pool->shift));
 	seq_printf(s, "hugetlb_%lukB_kept_for_fork %llu\n", kb,
 		   (unsigned long long)READ_ONCE(pool->fork_kept));
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <mntent.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -370,6 +371,33 @@ START_TEST(dump_goes_nowhere)
 }
 END_TEST
 
+/* --- what is said of the system --- */
+
+static bool hugetlbfs_is_mounted(void)
+{
+	FILE *mounts = setmntent("/proc/self/mounts", "r");
+	bool found = false;
+	struct mntent *m;
+
+	ck_assert_ptr_nonnull(mounts);
+	while (!found && (m = getmntent(mounts)))
+		found = !strcmp(m->mnt_type, "hugetlbfs") &&
+			hasmntopt(m, "pagesize=2M");
+	endmntent(mounts);
+	return found;
+}
+
+START_TEST(mounts_are_said)
+{
+	if (access("/sys/kernel/mm/hugepages/hugepages-2048kB", F_OK)) {
+		skip_part(__func__, "no hugetlb pages of 2 MiB");
+		return;
+	}
+	ck_assert_uint_eq(vmstat("hugetlb_2048kB_mounted"),
+			  hugetlbfs_is_mounted());
+}
+END_TEST
+
 /* --- options that are not understood --- */
 
 START_TEST(bad_options)
@@ -421,6 +449,7 @@ int main(void)
 	tcase_add_test(text, exact_when_quiet);
 	tcase_add_test(text, operations_are_counted);
 	tcase_add_test(text, vmstat_format);
+	tcase_add_test(text, mounts_are_said);
 	tcase_add_test(text, bad_descriptor);
 	tcase_add_test(tools, stock_tools);
 	tcase_add_test(dumps, dump_at_exit);
