@@ -71,13 +71,8 @@ static noinline void free_slow(void *p)
 
 static __always_inline void free_inline(void *p)
 {
-	size_t span = smp_load_acquire(&hot.span);
-	uintptr_t offset = (uintptr_t)p - READ_ONCE(hot.base);
-
-	if (likely(offset < span) &&
-	    likely(fast_push(slot_at(hot.row_map[offset >> ROW_SHIFT]), p)))
-		return;
-	free_slow(p);
+	if (!fast_free(p))
+		free_slow(p);
 }
 
 /**

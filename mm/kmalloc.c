@@ -323,13 +323,8 @@ static noinline void free_slow(const void *p)
  */
 RN_API __fastpath void rn_free(const void *p)
 {
-	size_t span = smp_load_acquire(&hot.span);
-	uintptr_t offset = (uintptr_t)p - READ_ONCE(hot.base);
-
-	if (likely(offset < span) &&
-	    likely(fast_push(slot_at(hot.row_map[offset >> ROW_SHIFT]), p)))
-		return;
-	free_slow(p);
+	if (!fast_free(p))
+		free_slow(p);
 }
 
 /**
