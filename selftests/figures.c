@@ -19,6 +19,25 @@ long vmstat(const char *name)
 	return value;
 }
 
+long vmstat_nodes(const char *name)
+{
+	char *text = dump_text(rn_vmstat);
+	long sum = -1;
+
+	/* A node without memory has no lines. */
+	for (int node = 0; node < 64; node++) {
+		char line[64];
+		long value;
+
+		snprintf(line, sizeof(line), "node%d_%s", node, name);
+		value = number_after(text, line);
+		if (value >= 0)
+			sum = (sum < 0 ? 0 : sum) + value;
+	}
+	free(text);
+	return sum;
+}
+
 /* The kernel's format of a line, as it prints it. */
 static const char line_format[] =
 	"%-17s %6lu %6lu %6u %4u %4u : tunables %4u %4u %4u "

@@ -155,6 +155,11 @@ const char *emulator(void)
 	return command && *command ? command : NULL;
 }
 
+bool slow_machine(void)
+{
+	return getenv("SLOW_MACHINE");
+}
+
 bool limit_address_space(size_t bytes)
 {
 	struct rlimit rl;

@@ -35,7 +35,7 @@
 #endif
 
 /* Everything is many times slower under these: do less of it. */
-#define LESS	(SANITIZED || emulator() ? 8 : 1)
+#define LESS	(SANITIZED || emulator() || slow_machine() ? 8 : 1)
 
 /* A number that the compiler does not know, for requests it would refuse. */
 static inline size_t opaque(size_t n)
@@ -76,6 +76,8 @@ long status_value(const char *name);
 
 /* The value of a line of rn_vmstat(), or -1 when it has no such line. */
 long vmstat(const char *name);
+/* The sum of the lines nodeN_@name, or -1 when there are none. */
+long vmstat_nodes(const char *name);
 
 struct slabinfo {
 	char name[64];
@@ -104,6 +106,8 @@ char *stderr_caught(void);	/* to be freed by free() */
 bool forced_fallback(void);
 /* What scripts/check put before this program, to run it; often NULL. */
 const char *emulator(void);
+/* Is the whole machine an emulated one? SLOW_MACHINE says so. */
+bool slow_machine(void);
 /* Sets RLIMIT_AS; false where that has no effect, as under qemu-user. */
 bool limit_address_space(size_t bytes);
 /* A part that cannot be tested here; scripts/check counts these lines. */

@@ -195,7 +195,7 @@ START_TEST(shrink_gives_back)
 	rn_shrink_all();
 	after = status_value("VmRSS");
 	ck_assert_int_lt(after, before - 39 * 2048);
-	ck_assert_int_eq(vmstat("node0_pageblocks_idle"), 0);
+	ck_assert_int_eq(vmstat_nodes("pageblocks_idle"), 0);
 }
 END_TEST
 
@@ -204,12 +204,12 @@ START_TEST(reserve_serves_nowait)
 	void *p;
 
 	ck_assert_int_eq(rn_reserve(8 * MIB, RN_NO_NODE, 0), 0);
-	ck_assert_int_eq(vmstat("node0_pageblocks_reserved"), 4);
+	ck_assert_int_eq(vmstat_nodes("pageblocks_reserved"), 4);
 	p = rn_alloc(6 * MIB, RN_NOWAIT);
 	ck_assert_ptr_nonnull(p);
 	rn_free(p);
 	rn_shrink_all();
-	ck_assert_int_eq(vmstat("node0_pageblocks_idle"), 4);
+	ck_assert_int_eq(vmstat_nodes("pageblocks_idle"), 4);
 }
 END_TEST
 
@@ -220,7 +220,7 @@ START_TEST(reserve_refuses)
 	ck_assert_int_eq(rn_reserve(MIB, RN_NO_NODE, RN_RESERVE_SHIFT(14)),
 			 -EINVAL);
 	ck_assert_int_eq(rn_reserve((size_t)1 << 50, RN_NO_NODE, 0), -ENOMEM);
-	ck_assert_int_eq(vmstat("node0_pageblocks_reserved"), 0);
+	ck_assert_int_eq(vmstat_nodes("pageblocks_reserved"), 0);
 }
 END_TEST
 
@@ -243,7 +243,7 @@ START_TEST(step_down_is_said)
 	ck_assert_str_eq(text, "libslab: reserved 6 MiB, but 4 MiB of it not "
 			 "in hugetlb pages: pool_empty\n");
 	free(text);
-	ck_assert_int_eq(vmstat("node0_pageblocks_hugetlb"), 1);
+	ck_assert_int_eq(vmstat_nodes("pageblocks_hugetlb"), 1);
 	ck_assert_int_gt(vmstat("ladder_step_down_hugetlb_pool_empty"), 0);
 }
 END_TEST

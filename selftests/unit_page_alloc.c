@@ -137,7 +137,7 @@ static void random_sequence(const char *ladder)
 	struct census c;
 
 	start(ladder);
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0; i < ROUNDS / LESS; i++) {
 		struct run *r = &runs[rnd(SLOTS)];
 
 		if (!r->nr)
@@ -148,7 +148,7 @@ static void random_sequence(const char *ladder)
 			run_cut(r);
 		else
 			run_end(r);
-		if (i % 2000)
+		if (i % (2000 / LESS))
 			continue;
 		if (rnd(2))
 			pages_shrink();
@@ -199,7 +199,7 @@ static void *thread_main(void *arg)
 	struct run mine[THREAD_SLOTS] = { 0 };
 
 	seed += (uintptr_t)arg * 1000003;
-	for (int i = 0; i < THREAD_ROUNDS; i++) {
+	for (int i = 0; i < THREAD_ROUNDS / LESS; i++) {
 		struct run *r = &mine[rnd(THREAD_SLOTS)];
 
 		if (!r->nr)
@@ -300,6 +300,7 @@ START_TEST(runs_leave_their_tail_free)
 	u32 run, one;
 
 	start("small");
+	NEED_ONE_NODE();
 	run = pages_alloc(PAGEBLOCK_PAGES + 188, 0, 0, NULL);
 	ck_assert_uint_eq(run % PAGEBLOCK_PAGES, 0);
 	ck_assert_uint_eq(zone_nr_up(my_zone()), 2);
@@ -431,6 +432,7 @@ START_TEST(blank_runs_are_taken_again)
 	bool zeroed;
 
 	start("thp,small");
+	NEED_ONE_NODE();
 	z = my_zone();
 	pfn = pages_alloc(nr, 0, 0, NULL);
 	ck_assert_uint_eq(z->lazy, 4);
@@ -460,6 +462,7 @@ START_TEST(shared_tail_is_left_alone)
 	struct zone *z;
 
 	start("small");
+	NEED_ONE_NODE();
 	z = my_zone();
 	run = pages_alloc(nr, 0, 0, NULL);
 	other = pages_alloc(64, 0, 0, NULL);
@@ -481,6 +484,7 @@ START_TEST(advice_leaves_the_ends_to_base_pages)
 	u32 nr = 4 * PAGEBLOCK_PAGES, pfn, block;
 
 	start("thp,small");
+	NEED_ONE_NODE();
 	if (!thp_enabled()) {
 		skip_part(__func__, "no THP");
 		return;
@@ -508,6 +512,7 @@ START_TEST(blank_blocks_come_up_for_others)
 	struct zone *z;
 
 	start("small");
+	NEED_ONE_NODE();
 	z = my_zone();
 	run = pages_alloc(2 * PAGEBLOCK_PAGES, 0, 0, NULL);
 	pages_free(run, 2 * PAGEBLOCK_PAGES);
@@ -552,6 +557,7 @@ START_TEST(small_first_then_the_ladder)
 	u32 pfn;
 
 	start("thp,small");
+	NEED_ONE_NODE();
 	options.small_first = 2 * PAGEBLOCK_BYTES;
 	z = my_zone();
 	pfn = pages_alloc(4, 0, 0, NULL);
