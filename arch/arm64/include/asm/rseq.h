@@ -16,15 +16,16 @@
 #define RSEQ_INJECT_CLOBBER
 #endif
 
-#define RSEQ_BEGIN							\
+/* @none: the register of the result, which an abort leaves at 0. */
+#define RSEQ_BEGIN(none)						\
 	".pushsection __rseq_cs, \"aw\"\n\t.balign 32\n"		\
 	"3:\t.long 0, 0\n\t.quad 1f, 2f - 1f, 4f\n\t.popsection\n\t"	\
 	".pushsection .text.unlikely, \"ax\"\n\t"			\
 	".inst 0xd428bc00\n"						\
 	"4:\tldxr %[t], [%[aborts]]\n\tadd %[t], %[t], #1\n\t"		\
 	"stxr %w[m], %[t], [%[aborts]]\n\tcbnz %w[m], 4b\n\t"		\
-	"b 5f\n\t.popsection\n"						\
-	"5:\tadrp %[t], 3b\n\tadd %[t], %[t], :lo12:3b\n\t"		\
+	"mov %[" none "], #0\n\tb 6f\n\t.popsection\n\t"			\
+	"adrp %[t], 3b\n\tadd %[t], %[t], :lo12:3b\n\t"			\
 	"add %[m], %[tp], %[rseq]\n\tstr %[t], [%[m], #8]\n"		\
 	"1:\n\t" RSEQ_INJECT(1)						\
 	"ldr %w[t], [%[tp], %[index]]\n\t"
@@ -63,7 +64,7 @@ static __always_inline void *rseq_pop(const struct percpu *pc, size_t at)
 	u64 m, word;
 
 	__asm__ __volatile__(
-		RSEQ_BEGIN RSEQ_SLOT
+		RSEQ_BEGIN("o") RSEQ_SLOT
 		"mov %[o], #0\n\t"
 		"ldr %[m], [%[t]]\n\t"
 		"cbz %[m], 6f\n\t" RSEQ_INJECT(3)
@@ -87,7 +88,7 @@ static __always_inline bool rseq_push(const struct percpu *pc, size_t at,
 	void *t;
 
 	__asm__ __volatile__(
-		RSEQ_BEGIN RSEQ_SLOT
+		RSEQ_BEGIN("d") RSEQ_SLOT
 		"mov %[d], #0\n\t"
 		"ldr %[m], [%[t]]\n\t"
 		"cbz %[m], 6f\n\t" RSEQ_INJECT(3)
@@ -115,7 +116,7 @@ static __always_inline bool rseq_update(const struct percpu *pc, size_t at,
 	void *t;
 
 	__asm__ __volatile__(
-		RSEQ_BEGIN RSEQ_SLOT
+		RSEQ_BEGIN("d") RSEQ_SLOT
 		"mov %[d], #0\n\t"
 		"ldr %w[m], [%[tp], %[index]]\n\t"
 		"cmp %w[m], %w[expect]\n\tb.ne 6f\n\t"

@@ -5,8 +5,11 @@
  * Each one is: name the descriptor in rseq_cs; read the index (cpu_id or
  * mm_cid); find the slot; look; end in one committing store. When the kernel
  * preempts, migrates or signals the thread before that store, it continues at
- * the abort handler, which counts and starts again. Nothing before the commit
- * is visible to anyone but a store into a place of the sheaf that is free.
+ * the abort handler, which counts and gives up, as if the slot had not what is
+ * asked for; the slow path tries again. (To start again here would never end
+ * under a debugger that steps through it: each step is an abort.) Nothing
+ * before the commit is visible to anyone but a store into a place of the sheaf
+ * that is free.
  *
  * The signature in front of the abort handler is the one glibc registers
  * (RSEQ_SIG); "ud1 sig(%rip), %edi" makes it an instruction that traps.
@@ -23,8 +26,9 @@
  * The result is in the flags, where the last instruction that sets them leaves
  * them: "above" after the adds of pop and push (their sums are neither zero nor
  * carry) and not after a test or comparison that ends early; "equal" after the
- * comparisons of update. Not asm goto: with outputs that is miscompiled by gcc
- * before 12.4 (PR 113921; seen with 12.2).
+ * comparisons of update; after an abort the carry is set and it is neither. Not
+ * asm goto: with outputs that is miscompiled by gcc before 12.4 (PR 113921; seen
+ * with 12.2).
  *
  * RSEQ_INJECT(step) puts code of a test between the steps; empty otherwise.
  */
@@ -45,8 +49,8 @@
 	"3:\t.long 0, 0\n\t.quad 1f, 2f - 1f, 4f\n\t.popsection\n\t"	\
 	".pushsection .text.unlikely, \"ax\"\n\t"			\
 	".byte 0x0f, 0xb9, 0x3d\n\t.long 0x53053053\n"			\
-	"4:\tlock incq %[aborts]\n\tjmp 5f\n\t.popsection\n"		\
-	"5:\tleaq 3b(%%rip), %[t]\n\tmovq %[t], %%fs:8(%[rseq])\n"	\
+	"4:\tlock incq %[aborts]\n\tstc\n\tjmp 6f\n\t.popsection\n\t"	\
+	"leaq 3b(%%rip), %[t]\n\tmovq %[t], %%fs:8(%[rseq])\n"		\
 	"1:\n\t" RSEQ_INJECT(1)						\
 	"movl %%fs:(%[index]), %k[t]\n\t"
 
