@@ -3,6 +3,9 @@
 #
 # The malloc replacement and what a system can do to a program: limits, filters,
 # other CPUs, other users, tools that want malloc for themselves.
+#
+# MALLOC_PARTS chooses parts, of: limits overcommit group cpus filter hugetlb
+# user tools.
 set -u
 
 # shellcheck source=selftests/preload-helpers
@@ -28,16 +31,7 @@ err_has()	# text
 	grep -qF -- "$1" "$tmp/err"
 }
 
-# --- limits ---
-
-for mib in 64 256 1024; do
-	in_both "$mib MiB of address space" \
-		under prlimit --as=$((mib << 20)) -- limits as
-done
-in_both "64 KiB of stack" under prlimit --stack=65536 -- early
-
-# What the kernel does where memory is not promised twice: the same as for the
-# C library's, within its setting. It is put back whatever happens.
+# What is changed for the whole system is put back whatever happens.
 overcommit=/proc/sys/vm/overcommit_memory
 before=$(cat $overcommit)
 cpu=/sys/devices/system/cpu/cpu1/online
@@ -55,14 +49,31 @@ put_back()
 trap put_back EXIT
 trap 'exit 143' HUP INT TERM
 
-if [ -n "${MALLOC_OVERCOMMIT:-}" ] && echo 2 2>/dev/null >$overcommit; then
-	in_both "memory is not promised twice" over plain
-	in_both "not promised twice: 100 MiB" over limits fill 100
-	echo "$before" >$overcommit
-else
-	echo "SKIP overcommit_memory=2: MALLOC_OVERCOMMIT=1 allows to set it" \
-		"for the whole system, as root"
-fi
+# --- limits ---
+
+part_limits()
+{
+	for mib in 64 256 1024; do
+		in_both "$mib MiB of address space" \
+			under prlimit --as=$((mib << 20)) -- limits as
+	done
+	in_both "64 KiB of stack" under prlimit --stack=65536 -- early
+}
+
+# What the kernel does where memory is not promised twice: the same as for the
+# C library's, within its setting.
+part_overcommit()
+{
+	if [ -n "${MALLOC_OVERCOMMIT:-}" ] &&
+		echo 2 2>/dev/null >$overcommit; then
+		in_both "memory is not promised twice" over plain
+		in_both "not promised twice: 100 MiB" over limits fill 100
+		echo "$before" >$overcommit
+	else
+		echo "SKIP overcommit_memory=2: MALLOC_OVERCOMMIT=1 allows to" \
+			"set it for the whole system, as root"
+	fi
+}
 
 # --- a memory limit of a control group ---
 
@@ -98,18 +109,19 @@ same_in_group()	# MiB
 	[ "$status" = "$expected" ]
 }
 
-if make_group; then
-	check "a group's limit: what fits" same_in_group 40
-	check "a group's limit: what does not" same_in_group 100
-	rmdir "$group"
-	group=
-else
-	echo "SKIP memory limit of a control group: no group can be made"
-fi
+part_group()
+{
+	if make_group; then
+		check "a group's limit: what fits" same_in_group 40
+		check "a group's limit: what does not" same_in_group 100
+		rmdir "$group"
+		group=
+	else
+		echo "SKIP memory limit of a control group: no group can be made"
+	fi
+}
 
 # --- CPUs ---
-
-in_both "threads go from CPU to CPU" over limits affinity 2
 
 # To be run while threads allocate on all of them.
 one_off_and_on()
@@ -124,12 +136,19 @@ one_off_and_on()
 	done
 	wait $pid
 }
-if [ -w $cpu ] && [ "$(cat $cpu)" = 1 ] && [ -n "${MALLOC_HOTPLUG:-}" ]; then
-	in_both "a CPU goes and comes back" one_off_and_on
-else
-	echo "SKIP a CPU goes: MALLOC_HOTPLUG=1 allows to take it from the" \
-		"whole system, as root"
-fi
+
+part_cpus()
+{
+	in_both "threads go from CPU to CPU" over limits affinity 2
+
+	if [ -w $cpu ] && [ "$(cat $cpu)" = 1 ] &&
+		[ -n "${MALLOC_HOTPLUG:-}" ]; then
+		in_both "a CPU goes and comes back" one_off_and_on
+	else
+		echo "SKIP a CPU goes: MALLOC_HOTPLUG=1 allows to take it" \
+			"from the whole system, as root"
+	fi
+}
 
 # --- a filter ---
 
@@ -139,13 +158,17 @@ forbidden()	# program, argument...
 	shift
 	over forbid "$first" "$@"
 }
-forbidden plain
-if [ "$status" = 77 ]; then
-	echo "SKIP no rseq and no membarrier: no filter can be installed"
-else
-	check "no rseq and no membarrier" [ "$status" = 0 ]
-	check "threads without them" forbidden threads churn
-fi
+
+part_filter()
+{
+	forbidden plain
+	if [ "$status" = 77 ]; then
+		echo "SKIP no rseq and no membarrier: no filter can be installed"
+	else
+		check "no rseq and no membarrier" [ "$status" = 0 ]
+		check "threads without them" forbidden threads churn
+	fi
+}
 
 # --- hugetlb pages are for who asks for them ---
 
@@ -157,21 +180,25 @@ free_pages()
 		[ "$(awk '/^HugePages_Free:/ { print $2 }' /proc/meminfo)" \
 			-ge "$1" ]
 }
-in_both "no hugetlb pages unasked" over hugetlb no
-if ! free_pages 24 && [ -w "$pool" ]; then
-	pool_was=$(cat "$pool")
-	echo $((pool_was + 24)) >"$pool"
-fi
-if free_pages 24; then
-	RN_HUGETLB=1
-	export RN_HUGETLB
-	in_both "hugetlb pages, and forks" over hugetlb yes
-	unset RN_HUGETLB
-else
-	echo "SKIP hugetlb pages: no 24 free ones of 2 MiB"
-fi
-[ -z "$pool_was" ] || echo "$pool_was" >"$pool"
-pool_was=
+
+part_hugetlb()
+{
+	in_both "no hugetlb pages unasked" over hugetlb no
+	if ! free_pages 24 && [ -w "$pool" ]; then
+		pool_was=$(cat "$pool")
+		echo $((pool_was + 24)) >"$pool"
+	fi
+	if free_pages 24; then
+		RN_HUGETLB=1
+		export RN_HUGETLB
+		in_both "hugetlb pages, and forks" over hugetlb yes
+		unset RN_HUGETLB
+	else
+		echo "SKIP hugetlb pages: no 24 free ones of 2 MiB"
+	fi
+	[ -z "$pool_was" ] || echo "$pool_was" >"$pool"
+	pool_was=
+}
 
 # --- another user's program ---
 
@@ -182,7 +209,14 @@ as_nobody()
 		env RN_SLABINFO="$tmp/open/info" RN_NONSENSE=1 RN_RESERVE=1 \
 		timeout 60 "$secure" >"$tmp/out" 2>"$tmp/err"
 }
-if [ "$(id -u)" = 0 ]; then
+
+part_user()
+{
+	if [ "$(id -u)" != 0 ]; then
+		echo "SKIP a setuid program: only root can make one of" \
+			"another user's"
+		return
+	fi
 	chmod 755 "$tmp"
 	mkdir -m 777 "$tmp/open"
 	cp "$programs/secure" "$secure"
@@ -194,15 +228,14 @@ if [ "$(id -u)" = 0 ]; then
 	rm "$tmp/open/info"
 	chmod u+s "$secure"
 	check "a setuid program runs" as_nobody
-	if out_is secure; then
-		check "its options do not count" [ ! -e "$tmp/open/info" ]
-		check "nor are they spoken of" [ ! -s "$tmp/err" ]
-	else
-		echo "SKIP options of a setuid program: setuid has no effect in $tmp"
+	if ! out_is secure; then
+		echo "SKIP options of a setuid program: setuid has no effect in" \
+			"$tmp"
+		return
 	fi
-else
-	echo "SKIP a setuid program: only root can make one of another user's"
-fi
+	check "its options do not count" [ ! -e "$tmp/open/info" ]
+	check "nor are they spoken of" [ ! -s "$tmp/err" ]
+}
 
 # --- tools with a malloc of their own ---
 
@@ -212,16 +245,6 @@ refuses_sanitizer()	# program
 	status=$?
 	[ "$status" != 0 ] && [ "$status" != 124 ] && [ -s "$tmp/err" ]
 }
-cp "${0%/*}/malloc/faulty.c" "$tmp/"
-for compiler in gcc clang; do
-	if ! command -v $compiler >/dev/null || ! $compiler -fsanitize=address \
-		-o "$tmp/with-$compiler" "$tmp/faulty.c" 2>"$tmp/err"; then
-		echo "SKIP AddressSanitizer by $compiler: it cannot be linked"
-		continue
-	fi
-	check "AddressSanitizer by $compiler: refused, and said" \
-		refuses_sanitizer "$tmp/with-$compiler"
-done
 
 # Without what a debugger reads: valgrind ends where it does not know the form.
 memcheck()
@@ -232,13 +255,34 @@ memcheck()
 	LD_PRELOAD=$tmp/libslabmalloc.so timeout "$limit" valgrind \
 		--leak-check=full "$tmp/faulty" >"$tmp/out" 2>"$tmp/err"
 }
-if command -v valgrind >/dev/null; then
-	check "memcheck runs a program" memcheck
-	check "memcheck: to its end" grep -q '^to the end' "$tmp/out"
-	check "memcheck: the wrong read" err_has "Invalid read of size 1"
-	check "memcheck: the leak" err_has "1,234 bytes in 1 blocks are"
-else
-	echo "SKIP memcheck: valgrind is not there"
-fi
 
+part_tools()
+{
+	cp "${0%/*}/malloc/faulty.c" "$tmp/"
+	for compiler in gcc clang; do
+		if ! command -v $compiler >/dev/null ||
+			! $compiler -fsanitize=address -o "$tmp/with-$compiler" \
+				"$tmp/faulty.c" 2>"$tmp/err"; then
+			echo "SKIP AddressSanitizer by $compiler:" \
+				"it cannot be linked"
+			continue
+		fi
+		check "AddressSanitizer by $compiler: refused, and said" \
+			refuses_sanitizer "$tmp/with-$compiler"
+	done
+
+	if command -v valgrind >/dev/null; then
+		check "memcheck runs a program" memcheck
+		check "memcheck: to its end" grep -q '^to the end' "$tmp/out"
+		check "memcheck: the wrong read" err_has "Invalid read of size 1"
+		check "memcheck: the leak" err_has "1,234 bytes in 1 blocks are"
+	else
+		echo "SKIP memcheck: valgrind is not there"
+	fi
+}
+
+parts="limits overcommit group cpus filter hugetlb user tools"
+for part in ${MALLOC_PARTS:-$parts}; do
+	"part_$part"
+done
 finish
