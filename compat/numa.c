@@ -22,12 +22,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* More than any kernel is built for: it refuses a mask that is too short. */
-#define MASK_BITS	4096
-
-static unsigned long mask_words[MASK_BITS / (8 * sizeof(long))];
-static struct bitmask the_mask = { .size = MASK_BITS, .maskp = mask_words };
-
 long get_mempolicy(int *mode, unsigned long *mask, unsigned long bits,
 		   void *addr, unsigned int flags)
 {
@@ -51,35 +45,6 @@ int numa_available(void)
 	return get_mempolicy(NULL, NULL, 0, NULL, 0) ? -1 : 0;
 }
 
-/* There is one, which is enough: mm/ gives each back before the next. */
-struct bitmask *numa_allocate_nodemask(void)
-{
-	memset(mask_words, 0, sizeof(mask_words));
-	return &the_mask;
-}
-
-void numa_bitmask_free(struct bitmask *mask)
-{
-	(void)mask;
-}
-
-int numa_bitmask_isbitset(const struct bitmask *mask, unsigned int n)
-{
-	const unsigned int bits = 8 * sizeof(long);
-
-	return n < mask->size && mask->maskp[n / bits] >> n % bits & 1;
-}
-
-struct bitmask *numa_get_mems_allowed(void)
-{
-	struct bitmask *mask = numa_allocate_nodemask();
-
-	if (get_mempolicy(NULL, mask->maskp, mask->size + 1, NULL,
-			  MPOL_F_MEMS_ALLOWED))
-		return NULL;
-	return mask;
-}
-
 /* Is @n in a list such as "0-3,8"? */
 static bool list_has(const char *list, long n)
 {
@@ -99,40 +64,38 @@ static bool list_has(const char *list, long n)
 	}
 }
 
-static size_t node_file(int node, const char *name, char *buf, size_t size)
+static void node_file(int node, const char *name, char *buf, size_t size)
 {
 	char path[64];
 
 	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/%s",
 		 node, name);
-	return read_small_file(path, buf, size);
+	read_small_file(path, buf, size);
 }
 
-/* The file has a distance for each node that is online, in their order. */
+/*
+ * The file has a distance for each node that is online, in their order. It is
+ * asked for one node after the other.
+ */
 int numa_distance(int from, int to)
 {
-	char buf[1024], online[512], *p = buf;
+	static char buf[1024], online[512];
+	static int last = -1;
+	char *p = buf;
 	long d = 0;
 
-	if (!node_file(from, "distance", buf, sizeof(buf)) ||
-	    !read_small_file("/sys/devices/system/node/online", online,
-			     sizeof(online)) || !list_has(online, to))
+	if (from != last) {
+		last = from;
+		node_file(from, "distance", buf, sizeof(buf));
+		read_small_file("/sys/devices/system/node/online", online,
+				sizeof(online));
+	}
+	if (!*buf || !list_has(online, to))
 		return 0;
 	for (int n = 0; n <= to; n++)
 		if (list_has(online, n))
 			d = strtol(p, &p, 10);
 	return (int)d;
-}
-
-int numa_node_of_cpu(int cpu)
-{
-	char buf[1024];
-
-	for (int n = 0; n < nr_node_ids(); n++)
-		if (node_file(n, "cpulist", buf, sizeof(buf)) &&
-		    list_has(buf, cpu))
-			return n;
-	return -1;
 }
 
 /* --- hugetlb --- */

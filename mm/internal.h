@@ -233,20 +233,37 @@ static inline u32 page_to_pfn(const struct page *page)
 
 /* --- mempolicy.c: nodes and policy, through libnuma --- */
 
+/*
+ * Of an allocation, for slab_alloc_slow() and below it: the node is the
+ * policy's choice as last known, and may move when a new slab is needed.
+ */
+#define GFP_POLICY	0x80000000u
+static_assert(!(GFP_POLICY & RN_GFP_MASK), "no flag of the interface");
+
+/* How objects that come from a node are counted. */
+#define NUMA_OTHER	1U	/* the CPU belongs to another one */
+#define NUMA_INTERLEAVE	2U	/* it was this one's turn */
+
 int mempolicy_init(void);	/* 0 or -errno */
 unsigned int nr_cpu_ids(void);	/* highest possible CPU + 1 */
 int nr_node_ids(void);		/* highest possible node + 1, at most 64 */
-bool node_has_memory(int node);	/* and the process may use it */
-int cpu_to_mem(unsigned int cpu);	/* nearest allowed node with memory */
-int numa_local_node(void);	/* cpu_to_mem() of the CPU that asks */
-int numa_policy_node(void);	/* or, under interleave, the next in turn */
+bool node_has_memory(int node);	/* and the thread's cpuset allows it */
+/* The node that this thread's policy, as last known, has for a CPU. */
+int cpu_to_mem(unsigned int cpu);
+int numa_local_node(void);	/* for the CPU that asks; or whose turn it is */
+int numa_policy_node(void);	/* likewise by the policy as it is now */
+void numa_turn_over(void);	/* memory came from there: then the next one */
+void numa_ask_again(void);	/* the policy and the nodes that are allowed */
+void numa_forget(void);		/* every thread is to ask again */
 /*
  * The i-th node to try for memory wanted on @node, nearest first: i = 0 is the
  * node itself where it has memory. -1 past the last.
  */
 int node_fallback(int node, unsigned int i);
+unsigned int numa_tag(int node);	/* NUMA_* of what is taken there now */
 int mempolicy_bind(void *p, size_t bytes, int node, bool strict);
-int page_node(const void *p);	/* node a touched page lies on, or -errno */
+/* The node that a page lies on, or -ENOENT: nothing is there, or nobody says. */
+int page_node(const void *p);
 
 /* --- pageblock.c: the bitmap buddy inside one pageblock --- */
 

@@ -323,9 +323,11 @@ static u32 climb_in_turn(u32 nr, int node, int wanted, rn_gfp_t flags,
  */
 u32 ladder_climb(u32 nr, int node, rn_gfp_t flags, bool *zeroed)
 {
-	int wanted = node_fallback(node, 0);
+	int wanted;
 	u32 pfn;
 
+	numa_ask_again();
+	wanted = node_fallback(node, 0);
 	if (wanted < 0 || (wanted != node && flags & RN_THISNODE))
 		return NO_PFN;
 	if (nr <= PAGEBLOCK_PAGES / 2)

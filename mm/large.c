@@ -24,12 +24,15 @@ static void *run_to_user(u32 pfn, u32 nr)
 static void *run_alloc(u32 nr, rn_gfp_t flags, int node)
 {
 	unsigned int ticket = gate_enter();
-	bool zeroed = false;
+	bool zeroed = false, by_policy = node == RN_NO_NODE;
 	void *p = NULL;
 	u32 pfn;
 
-	pfn = pages_alloc(nr, node == RN_NO_NODE ? numa_policy_node() : node,
-			  flags, &zeroed);
+	if (by_policy)
+		node = numa_policy_node();
+	pfn = pages_alloc(nr, node, flags, &zeroed);
+	if (by_policy)
+		numa_turn_over();
 	if (pfn != NO_PFN)
 		p = run_to_user(pfn, nr);
 	gate_exit(ticket);
@@ -226,15 +229,21 @@ RN_API void rn_free_pages(void *addr, unsigned int order)
  * rn_addr_to_node() - the NUMA node that an address of the library lies on
  * @p: any address inside of an object or of pages from this library
  *
- * Arithmetic on the address alone. Runs of 64 MiB and more that are not
- * hugetlb are touched by their user: of them it is the node they prefer.
+ * On a machine with several nodes the kernel is asked, as by move_pages(), so
+ * that what a child of fork() has copied, or somebody has migrated, is found
+ * where it is. Of a page that is not there (swapped out, of a large run and
+ * never touched) it is the node that the page is to come from; so it is where
+ * the kernel may not be asked.
  *
- * Context: any, signal handlers too.
+ * Context: any, signal handlers too. errno is kept.
  * Return: the node's number, or -EFAULT for a foreign address.
  */
 RN_API int rn_addr_to_node(const void *p)
 {
+	int node;
+
 	if (!mem_has(p))
 		return -EFAULT;
-	return pfn_to_node(ptr_to_pfn(p));
+	node = page_node(p);
+	return node < 0 ? pfn_to_node(ptr_to_pfn(p)) : node;
 }

@@ -1,17 +1,27 @@
 // SPDX-License-Identifier: MIT
 /*
- * Nodes and policy. What libnuma and sysfs say is read once, at the start:
- * which nodes can exist, which of them have memory that this process may use,
- * how far apart they are, and the policy that numactl or set_mempolicy() gave
- * the process. The tables are constant afterwards, so they need no lock.
+ * Nodes and policy.
  *
- * The process's policy is honoured by the choice of node:
- *   bind          only its nodes exist for us
- *   preferred     its first node is everybody's local node
- *   preferred-many its nearest node is
- *   interleave    large runs and whole pages go round its nodes; slabs stay
- *                 on the local one, or no object of theirs would be local
- *   default       the node of the CPU that asks
+ * The nodes, their distances and the home of each CPU are read once, at the
+ * start; these tables are constant afterwards and need no lock.
+ *
+ * The policy (numactl, set_mempolicy()) and the nodes that a cpuset allows are
+ * in Linux each thread's own, and may change at any time. What the kernel said
+ * when it was last asked is kept by each thread for itself. It is asked
+ *   for the first time in a thread's first slow path,
+ *   when a refill needs another slab, and for each large run (the policy),
+ *   when pageblocks are brought up (the policy and the allowed nodes),
+ *   after rn_shrink_all(), in each thread's next slow path,
+ * and never on a machine where one node has all memory.
+ *
+ * It is honoured by the choice of node:
+ *   bind            the nearest of its nodes, and none but them
+ *   preferred       its node, whatever CPU asks
+ *   preferred-many  the nearest of its nodes
+ *   interleave      its nodes in turn, a slab or a run from each
+ *   default         the node of the CPU that asks
+ * A node that a call names is tried first whatever the policy says, as in the
+ * kernel, but not what the cpuset forbids.
  */
 #define _GNU_SOURCE
 #include "internal.h"
@@ -21,6 +31,7 @@
 #include <numa.h>
 #include <numaif.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,16 +42,46 @@
 #ifndef MPOL_WEIGHTED_INTERLEAVE
 #define MPOL_WEIGHTED_INTERLEAVE 6
 #endif
+#ifndef MPOL_F_STATIC_NODES
+#define MPOL_F_STATIC_NODES (1 << 15)
+#endif
+#ifndef MPOL_F_RELATIVE_NODES
+#define MPOL_F_RELATIVE_NODES (1 << 14)
+#endif
 #define MODE_MASK	0xff	/* the rest are MPOL_F_* flags */
+
+/* More than any kernel is built for: it refuses a mask that is too short. */
+#define MASK_BITS	4096
+
+#define NODES		"/sys/devices/system/node/"
+
+/**
+ * struct thread_policy - what the kernel said of this thread
+ * @nodes: of the policy, those that have memory
+ * @allowed: nodes with memory that the thread's cpuset allows
+ * @asked: the generation of both; 0 before the first time
+ * @mode: MPOL_*; MPOL_DEFAULT where the policy names no node
+ * @turn: under interleave, the node that slabs come from now
+ * @taken: it has given one; who asks next finds the turn another node's
+ */
+struct thread_policy {
+	u64 nodes;
+	u64 allowed;
+	u32 asked;
+	u8 mode;
+	u8 turn;
+	bool taken;
+};
+
+static __thread struct thread_policy thread_policy;
+static u32 generation = 1;	/* what was asked before it is forgotten */
 
 static int node_ids = 1;
 static unsigned int cpu_ids = 1;
-static u64 mem_nodes = 1;	/* bit n: node n has memory we may use */
-static u64 policy_nodes;	/* of the policy, within mem_nodes */
-static int policy = MPOL_DEFAULT;
-static u8 *cpu_mem;		/* cpu_to_mem() by CPU */
-static u8 *fallback;		/* [node][i], i < number of mem_nodes */
-static u32 interleave;		/* turns taken */
+static u64 mem_nodes = 1;	/* bit n: node n has memory */
+static u8 *cpu_home;		/* node by CPU */
+static u8 *by_distance;		/* [node][i], i < number of mem_nodes */
+static u32 turns;		/* of interleaving, taken */
 
 size_t read_small_file(const char *path, char *buf, size_t size)
 {
@@ -58,25 +99,38 @@ size_t read_small_file(const char *path, char *buf, size_t size)
 	return n;
 }
 
-/* The highest number in a list such as "0-3,8"; -1 where there is none. */
+/* At the start, by one thread, on a stack that may be small. */
+static char *read_list(const char *path)
+{
+	static char list[4096];
+
+	read_small_file(path, list, sizeof(list));
+	return list;
+}
+
+/* The next range of a list such as "0-3,8"; false at its end. */
+static bool next_range(char **list, long *from, long *to)
+{
+	char *end;
+
+	*from = *to = strtol(*list, &end, 10);
+	if (end == *list)
+		return false;
+	if (*end == '-')
+		*to = strtol(end + 1, &end, 10);
+	*list = *end == ',' ? end + 1 : end;
+	return true;
+}
+
+/* The highest number in a list; -1 where there is none. */
 static int highest_in(const char *path)
 {
-	char buf[1024], *p, *end;
-	int n = -1;
+	char *list = read_list(path);
+	long from, to, n = -1;
 
-	read_small_file(path, buf, sizeof(buf));
-	for (p = buf; *p; p = end) {
-		long v = strtol(p, &end, 10);
-
-		if (end == p) {
-			end = p + 1;
-			continue;
-		}
-		/* "0-3": the minus is a dash. */
-		v = labs(v);
-		if (v > n && v < INT32_MAX)
-			n = v;
-	}
+	while (next_range(&list, &from, &to))
+		if (to > n && to < INT32_MAX)
+			n = to;
 	return n;
 }
 
@@ -90,54 +144,112 @@ int nr_node_ids(void)
 	return node_ids;
 }
 
-bool node_has_memory(int node)
-{
-	return node >= 0 && node < node_ids && mem_nodes >> node & 1;
-}
-
 bool numa_several(void)
 {
 	return mem_nodes & (mem_nodes - 1);
 }
 
-static u64 mask_to_word(const struct bitmask *mask)
+/* --- the thread's policy --- */
+
+static bool ask(int *mode, u64 *nodes, unsigned int flags)
+{
+	unsigned long mask[MASK_BITS / (8 * sizeof(long))];
+	int saved = errno;
+	bool done;
+
+	done = !get_mempolicy(mode, mask, MASK_BITS, NULL, flags);
+	errno = saved;
+	*nodes = done ? mask[0] & mem_nodes : 0;
+	return done;
+}
+
+static void ask_allowed(struct thread_policy *p)
+{
+	u64 nodes;
+
+	if (ask(NULL, &nodes, MPOL_F_MEMS_ALLOWED) && nodes)
+		p->allowed = nodes;
+	/* A sandbox; or more than 64 nodes, and none of ours is allowed. */
+	else if (!p->allowed)
+		p->allowed = mem_nodes;
+}
+
+/* The i-th bit of @nodes stands for the i-th node of @onto, round and round. */
+static u64 fold(u64 nodes, u64 onto)
 {
 	u64 word = 0;
 
-	for (int n = 0; mask && n < node_ids; n++)
-		if (numa_bitmask_isbitset(mask, n))
-			word |= 1ULL << n;
-	return word;
-}
+	while (nodes) {
+		u64 left = onto;
+		int n = __builtin_ctzll(nodes) % __builtin_popcountll(onto);
 
-static u64 read_mem_nodes(void)
-{
-	struct bitmask *mask = numa_get_mems_allowed();
-	u64 word = mask_to_word(mask);
-
-	if (mask)
-		numa_bitmask_free(mask);
-	return word;
-}
-
-static void read_policy(void)
-{
-	struct bitmask *mask = numa_allocate_nodemask();
-	int mode;
-
-	if (!mask)
-		return;
-	/* The kernel wants room for all its nodes, which libnuma has. */
-	if (get_mempolicy(&mode, mask->maskp, mask->size + 1, NULL, 0) == 0) {
-		policy = mode & MODE_MASK;
-		policy_nodes = mask_to_word(mask) & mem_nodes;
+		for (; n; n--)
+			left &= left - 1;
+		word |= left & -left;
+		nodes &= nodes - 1;
 	}
-	numa_bitmask_free(mask);
-	if (!policy_nodes)
-		policy = MPOL_DEFAULT;
-	if (policy == MPOL_BIND)
-		mem_nodes = policy_nodes;
+	return word;
 }
+
+static bool interleaves(const struct thread_policy *p)
+{
+	return p->mode == MPOL_INTERLEAVE ||
+	       p->mode == MPOL_WEIGHTED_INTERLEAVE;
+}
+
+static int next_turn(u64 nodes)
+{
+	unsigned int n = __atomic_fetch_add(&turns, 1, __ATOMIC_RELAXED);
+
+	for (n %= __builtin_popcountll(nodes); n; n--)
+		nodes &= nodes - 1;
+	return __builtin_ctzll(nodes);
+}
+
+/* Without either flag the kernel says what is left of it in the cpuset. */
+static void ask_policy(struct thread_policy *p)
+{
+	int mode = MPOL_DEFAULT;
+	u64 nodes;
+
+	p->asked = READ_ONCE(generation);
+	if (!ask(&mode, &nodes, 0))
+		return;
+	if (mode & MPOL_F_RELATIVE_NODES)
+		nodes = fold(nodes, p->allowed);
+	else if (mode & MPOL_F_STATIC_NODES)
+		nodes &= p->allowed;
+	else if (nodes & ~p->allowed)
+		ask_allowed(p);
+	p->nodes = nodes;
+	p->mode = nodes ? mode & MODE_MASK : MPOL_DEFAULT;
+	if (interleaves(p) && (p->taken || !(nodes >> p->turn & 1))) {
+		p->turn = next_turn(nodes);
+		p->taken = false;
+	}
+}
+
+void numa_ask_again(void)
+{
+	if (!numa_several())
+		return;
+	ask_allowed(&thread_policy);
+	ask_policy(&thread_policy);
+}
+
+void numa_forget(void)
+{
+	__atomic_fetch_add(&generation, 1, __ATOMIC_RELAXED);
+}
+
+static const struct thread_policy *policy(void)
+{
+	if (unlikely(thread_policy.asked != READ_ONCE(generation)))
+		numa_ask_again();
+	return &thread_policy;
+}
+
+/* --- the start --- */
 
 static int distance(int from, int to)
 {
@@ -148,58 +260,49 @@ static int distance(int from, int to)
 	return d > 0 ? d : INT16_MAX;
 }
 
-/* Of @nodes the nearest to @from; the lower number when two are as near. */
-static int nearest(int from, u64 nodes)
+/* The lower number first when two are as near. */
+static void sort_by_distance(int from)
 {
-	int best = -1;
+	u8 *sorted = &by_distance[from * MAX_NODES];
+	int d[MAX_NODES], n = 0;
 
-	for (int n = 0; n < node_ids; n++)
-		if (nodes >> n & 1 &&
-		    (best < 0 || distance(from, n) < distance(from, best)))
-			best = n;
-	return best;
-}
+	for (int node = 0; node < node_ids; node++) {
+		int at = n;
 
-static void fill_fallback(void)
-{
-	for (int from = 0; from < node_ids; from++) {
-		u64 left = mem_nodes;
-
-		for (int i = 0; left; i++) {
-			int n = nearest(from, left);
-
-			fallback[from * MAX_NODES + i] = n;
-			left &= ~(1ULL << n);
-		}
+		if (!(mem_nodes >> node & 1))
+			continue;
+		d[node] = distance(from, node);
+		for (; at && d[sorted[at - 1]] > d[node]; at--)
+			sorted[at] = sorted[at - 1];
+		sorted[at] = node;
+		n++;
 	}
 }
 
-static int local_for(int home)
+/* A CPU that is not plugged in, of which nothing is said, may be anywhere. */
+static void read_homes(int node)
 {
-	switch (policy) {
-	case MPOL_PREFERRED:
-		return __builtin_ctzll(policy_nodes);
-	case MPOL_PREFERRED_MANY:
-		return nearest(home, policy_nodes);
-	default:
-		return nearest(home, mem_nodes);
-	}
+	char path[64], *list;
+	long from, to;
+
+	snprintf(path, sizeof(path), NODES "node%d/cpulist", node);
+	list = read_list(path);
+	while (next_range(&list, &from, &to))
+		for (long cpu = from; cpu <= to && cpu < (long)cpu_ids; cpu++)
+			cpu_home[cpu] = node;
 }
 
-static void fill_cpu_mem(void)
+static void read_mem_nodes(void)
 {
-	u8 by_node[MAX_NODES];
+	char *list = read_list(NODES "has_memory");
+	long from, to;
 
-	for (int n = 0; n < node_ids; n++)
-		by_node[n] = local_for(n);
-	for (unsigned int cpu = 0; cpu < cpu_ids; cpu++) {
-		int home = numa_node_of_cpu(cpu);
-
-		/* A CPU that is not plugged in may turn up anywhere. */
-		if (home < 0 || home >= node_ids)
-			home = 0;
-		cpu_mem[cpu] = by_node[home];
-	}
+	mem_nodes = 0;
+	while (next_range(&list, &from, &to))
+		for (long node = from; node <= to && node < node_ids; node++)
+			mem_nodes |= 1ULL << node;
+	if (!mem_nodes)
+		mem_nodes = 1;
 }
 
 /* Without sysfs: the kernel says how long its own masks of CPUs are. */
@@ -214,7 +317,7 @@ static int highest_by_mask(void)
 static void count_ids(void)
 {
 	int cpus = highest_in("/sys/devices/system/cpu/possible");
-	int nodes = highest_in("/sys/devices/system/node/possible");
+	int nodes = highest_in(NODES "possible");
 
 	if (cpus < 0)
 		cpus = highest_by_mask();
@@ -232,56 +335,144 @@ int mempolicy_init(void)
 	count_ids();
 	if (node_ids > 1 && numa_available() < 0)
 		node_ids = 1;
-	cpu_mem = meta_alloc(cpu_ids);
-	fallback = meta_alloc((size_t)node_ids * MAX_NODES);
-	if (!cpu_mem || !fallback)
+	cpu_home = meta_alloc(cpu_ids);
+	by_distance = meta_alloc((size_t)node_ids * MAX_NODES);
+	if (!cpu_home || !by_distance)
 		return -ENOMEM;
 	if (node_ids == 1)
 		return 0;
-	/* More than 64 nodes and bound to the rest of them: no node is ours. */
-	mem_nodes = read_mem_nodes();
-	if (!mem_nodes)
-		mem_nodes = 1;
-	read_policy();
-	fill_fallback();
-	fill_cpu_mem();
+	read_mem_nodes();
+	for (int node = 0; node < node_ids; node++) {
+		sort_by_distance(node);
+		read_homes(node);
+	}
 	return 0;
+}
+
+/* --- the choice of a node --- */
+
+/* Of @nodes, which is not empty and has memory, the nearest to @home. */
+static int nearest(int home, u64 nodes)
+{
+	const u8 *node = &by_distance[home * MAX_NODES];
+
+	while (!(nodes >> *node & 1))
+		node++;
+	return *node;
+}
+
+static int local_for(const struct thread_policy *p, int home)
+{
+	switch (p->mode) {
+	case MPOL_PREFERRED:
+		return __builtin_ctzll(p->nodes);
+	case MPOL_PREFERRED_MANY:
+	case MPOL_BIND:
+		return nearest(home, p->nodes);
+	default:
+		return nearest(home, p->allowed);
+	}
+}
+
+/* Of a CPU that came after the start, node 0. */
+static int home_of(unsigned int cpu)
+{
+	return cpu < cpu_ids ? cpu_home[cpu] : 0;
+}
+
+static int home_here(void)
+{
+	int cpu = sched_getcpu();
+
+	return home_of(max(cpu, 0));
+}
+
+static int the_node(void)
+{
+	return __builtin_ctzll(mem_nodes);
 }
 
 int cpu_to_mem(unsigned int cpu)
 {
-	return cpu < cpu_ids ? cpu_mem[cpu] : cpu_mem[0];
+	if (!numa_several())
+		return the_node();
+	return local_for(policy(), home_of(cpu));
 }
 
 int numa_local_node(void)
 {
-	int cpu;
+	const struct thread_policy *p;
 
 	if (!numa_several())
-		return __builtin_ctzll(mem_nodes);
-	cpu = sched_getcpu();
-	return cpu_to_mem(cpu < 0 ? 0 : cpu);
+		return the_node();
+	p = policy();
+	return interleaves(p) ? p->turn : local_for(p, home_here());
 }
 
 int numa_policy_node(void)
 {
-	u64 nodes = policy_nodes;
-	unsigned int turn;
+	struct thread_policy *p = &thread_policy;
 
-	if (policy != MPOL_INTERLEAVE && policy != MPOL_WEIGHTED_INTERLEAVE)
-		return numa_local_node();
-	turn = __atomic_fetch_add(&interleave, 1, __ATOMIC_RELAXED);
-	for (turn %= __builtin_popcountll(nodes); turn; turn--)
-		nodes &= nodes - 1;
-	return __builtin_ctzll(nodes);
+	if (!numa_several())
+		return the_node();
+	if (!p->asked)
+		ask_allowed(p);
+	ask_policy(p);
+	return numa_local_node();
+}
+
+void numa_turn_over(void)
+{
+	thread_policy.taken = true;
+}
+
+bool node_has_memory(int node)
+{
+	u64 nodes = numa_several() ? policy()->allowed : mem_nodes;
+
+	return node >= 0 && node < node_ids && nodes >> node & 1;
+}
+
+/* Where memory may come from that was wanted on @node. */
+static u64 nodes_for(int node)
+{
+	const struct thread_policy *p;
+
+	if (!numa_several())
+		return mem_nodes;
+	p = policy();
+	if (p->mode != MPOL_BIND)
+		return p->allowed;
+	return p->nodes | (p->allowed & 1ULL << node);
 }
 
 int node_fallback(int node, unsigned int i)
 {
-	if (node < 0 || node >= node_ids ||
-	    i >= (unsigned int)__builtin_popcountll(mem_nodes))
+	const u8 *n;
+	u64 nodes;
+
+	if (node < 0 || node >= node_ids)
 		return -1;
-	return fallback[node * MAX_NODES + i];
+	nodes = nodes_for(node);
+	if (i >= (unsigned int)__builtin_popcountll(nodes))
+		return -1;
+	for (n = &by_distance[node * MAX_NODES]; ; n++)
+		if (nodes >> *n & 1 && !i--)
+			return *n;
+}
+
+unsigned int numa_tag(int node)
+{
+	unsigned int tag = 0;
+
+	if (node_ids == 1)
+		return 0;
+	if (home_here() != node)
+		tag |= NUMA_OTHER;
+	if (numa_several() && interleaves(policy()) &&
+	    thread_policy.turn == node)
+		tag |= NUMA_INTERLEAVE;
+	return tag;
 }
 
 /*
@@ -301,12 +492,15 @@ int mempolicy_bind(void *p, size_t bytes, int node, bool strict)
 	return 0;
 }
 
+/* Neither touches the page nor brings it back from swap. */
 int page_node(const void *p)
 {
-	int node;
+	void *page = (void *)p;
+	int saved = errno, node = -ENOENT;
 
-	if (get_mempolicy(&node, NULL, 0, (void *)p, MPOL_F_NODE | MPOL_F_ADDR))
-		return -errno;
+	if (!numa_several() || move_pages(0, 1, &page, NULL, &node, 0))
+		node = -ENOENT;
+	errno = saved;
 	return node;
 }
 

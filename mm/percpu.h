@@ -75,7 +75,8 @@ extern u64 rseq_aborts;
  * @pc: the slots
  * @local_max: sizes up to here have one table for all CPUs: SMALL_MAX on a
  *	single node with @span, else 0
- * @node_rows: first row of the node of each CPU; NULL on a single node
+ * @node_rows: by CPU, the first row of the node that it takes from; NULL on a
+ *	single node. What it points at changes with the policy (mm/slub.c)
  */
 struct hot {
 	uintptr_t base;
@@ -83,7 +84,7 @@ struct hot {
 	const u16 *row_map;
 	struct percpu pc;
 	size_t local_max;
-	const u16 *node_rows;
+	u16 *node_rows;
 } __aligned(64);
 static_assert(sizeof(struct hot) == 64, "one cache line");
 
@@ -99,7 +100,7 @@ extern unsigned int row_node_shift;	/* rows of a node, log2 */
 static inline unsigned int local_row(unsigned int row)
 {
 	if (unlikely(hot.node_rows))
-		row += hot.node_rows[rseq_read(hot.pc.rseq + 4)];
+		row += READ_ONCE(hot.node_rows[rseq_read(hot.pc.rseq + 4)]);
 	return row;
 }
 

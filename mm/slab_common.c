@@ -406,6 +406,7 @@ RN_API size_t rn_shrink_all(void)
 	mm_init();
 	if (mm_init_error())
 		return 0;
+	numa_forget();
 	ticket = gate_enter();
 	lock(&slab_mutex);
 	for (struct rn_cache *c = slab_caches; c; c = c->next)

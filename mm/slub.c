@@ -81,16 +81,34 @@ static void attach_active(struct rn_cache *c, unsigned int row,
 }
 
 /*
+ * Does the thread's policy want the next slab from another node? Then *@node is
+ * that one, unless @s has something to go on with.
+ */
+static bool policy_moved(int *node, const struct sheaf *s)
+{
+	int now = numa_policy_node();
+
+	if (now == *node)
+		return false;
+	if (!sheaf_count(s))
+		*node = now;
+	return true;
+}
+
+/*
  * Fills @s up to @want objects. *@node changes when memory had to come from
- * another node; then the slab waits there, and @s has what it had.
+ * another node, where the slab waits then, or when it is to come from there by
+ * the policy; @s has what it had.
  */
 static void refill(struct rn_cache *c, struct cache_node *n, struct sheaf *s,
 		   unsigned int want, int *node, rn_gfp_t flags)
 {
 	unsigned int row = row_on(c, *node);
 	struct page *slab = detach_active(row);
+	bool by_policy = flags & GFP_POLICY;
 	int from = *node;
 
+	flags &= ~GFP_POLICY;
 	for (;;) {
 		if (slab)
 			slab_fill(c, slab, s, want);
@@ -98,12 +116,17 @@ static void refill(struct rn_cache *c, struct cache_node *n, struct sheaf *s,
 			break;
 		if (slab && slab_reload(n, slab))
 			continue;
+		if (by_policy && policy_moved(node, s))
+			return;
 		/* One object is enough to go on; do not bring up more. */
 		if (sheaf_count(s))
 			flags |= RN_NOWAIT | RN_THISNODE;
 		slab = slab_get(c, &from, flags);
 		if (!slab)
 			return;
+		if (by_policy)
+			numa_turn_over();
+		by_policy = false;
 		if (from != *node) {
 			slab_put(c, slab);
 			if (!sheaf_count(s))
@@ -206,22 +229,48 @@ static void *alloc_on(struct rn_cache *c, int *node, rn_gfp_t flags)
 	return object;
 }
 
+/*
+ * The fast paths of this CPU take from @node from here on. A thread that has
+ * migrated meanwhile says it of another CPU, until that one's next slow path.
+ */
+static void follow(int node)
+{
+	unsigned int row = (unsigned int)node << row_node_shift;
+	u16 *rows = hot.node_rows;
+
+	if (!rows)
+		return;
+	rows += rseq_read(hot.pc.rseq + 4);
+	if (READ_ONCE(*rows) != row)
+		WRITE_ONCE(*rows, row);
+}
+
 static void *alloc_any(struct rn_cache *c, rn_gfp_t flags, int node)
 {
-	int wanted = node;
+	bool by_policy = node == RN_NO_NODE;
 	void *object;
+	int wanted;
 
-	/* Where no slab can ever be, there is no need to look for one. */
-	if (!node_has_memory(node)) {
+	if (by_policy) {
+		node = numa_local_node();
+		flags |= GFP_POLICY;
+	} else if (!node_has_memory(node)) {
+		/* Where no slab can ever be, there is no need to look. */
 		if (flags & RN_THISNODE)
 			return NULL;
 		node = node_fallback(node, 0);
 	}
+	wanted = node;
 	/* A few rounds: a slab that was brought up elsewhere may be snatched. */
 	for (int round = 0; round < 4; round++) {
 		int before = node;
 
 		object = alloc_on(c, &node, flags);
+		if (flags & GFP_POLICY)
+			wanted = numa_local_node();
+		flags &= ~GFP_POLICY;
+		if (object && by_policy && node == wanted)
+			follow(node);
 		if (object)
 			return object;
 		if (node == before)
@@ -245,8 +294,7 @@ noinline void *slab_alloc_slow(struct rn_cache *c, rn_gfp_t flags, int node)
 
 	for (unsigned int round = 0; ; round++) {
 		ticket = gate_enter();
-		object = alloc_any(c, flags, node == RN_NO_NODE ?
-				   numa_local_node() : node);
+		object = alloc_any(c, flags, node);
 		gate_exit(ticket);
 		if (likely(object) || !reclaim(flags, round))
 			break;
