@@ -103,9 +103,9 @@ $(singles): | headers
 
 # --- tests and measurements ---
 
-PHONY += check bench bench-full
-check: $(libs) $(malloc-libs) $(prog-dirs)
-	$(Q)$(MAKE) $(build)=selftests check
+PHONY += check check-numa bench bench-full
+check check-numa: $(libs) $(malloc-libs) $(prog-dirs)
+	$(Q)$(MAKE) $(build)=selftests $@
 
 bench: $(prog-dirs)
 	$(Q)scripts/bench $(o) $(BENCH_ARGS)
@@ -136,7 +136,7 @@ clean:
 		.libslab.a.cmd .$(SONAME).cmd .libslab.so.cmd .libslab.pc.cmd)
 
 mrproper: clean
-	$(Q)rm -rf $(addprefix $(o),usr .feature .headers_check)
+	$(Q)rm -rf $(addprefix $(o),usr .feature .headers_check numa-vm)
 	$(Q)rm -f $(addprefix $(o),compile_commands.json) tags TAGS \
 		cscope.out cscope.in.out cscope.po.out cscope.files
 

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+#include "nodes.h"
+
+#include <errno.h>
+#include <numa.h>
+#include <numaif.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int nodes_possible(void)
+{
+	return numa_max_node() + 1;
+}
+
+bool node_with_memory(int node)
+{
+	return numa_node_size64(node, NULL) > 0;
+}
+
+bool node_with_cpus(int node)
+{
+	struct bitmask *cpus = numa_allocate_cpumask();
+	bool some;
+
+	some = !numa_node_to_cpus(node, cpus) && numa_bitmask_weight(cpus);
+	numa_bitmask_free(cpus);
+	return some;
+}
+
+/* Found once: sysfs is slow, and a node whose CPUs went is meant all the same. */
+static int full[MAX_TEST_NODES];
+static int nr_full;
+
+static void find_full_nodes(void)
+{
+	for (int n = 0; n < nodes_possible(); n++)
+		if (node_with_memory(n) && node_with_cpus(n))
+			full[nr_full++] = n;
+}
+
+int full_nodes(void)
+{
+	if (!nr_full)
+		find_full_nodes();
+	return nr_full;
+}
+
+int full_node(int i)
+{
+	if (i >= full_nodes())
+		ck_abort_msg("there are only %d such nodes", full_nodes());
+	return full[i];
+}
+
+void run_on(int node)
+{
+	ck_assert_int_eq(numa_run_on_node(node), 0);
+}
+
+void pages_where(void *const *pages, int *node, size_t n)
+{
+	enum { A_CALL = 1024 };
+
+	for (size_t i = 0; i < n; i += A_CALL) {
+		size_t nr = n - i < A_CALL ? n - i : A_CALL;
+
+		if (move_pages(0, nr, (void **)pages + i, NULL, node + i, 0))
+			ck_abort_msg("move_pages: %s", strerror(errno));
+	}
+}
+
+int page_where(const void *page)
+{
+	void *one = (void *)page;
+	int node;
+
+	pages_where(&one, &node, 1);
+	return node;
+}
+
+static void pool_path(char *path, size_t size, int node, const char *name)
+{
+	snprintf(path, size, "/sys/devices/system/node/node%d/hugepages/"
+		 "hugepages-2048kB/%s", node, name);
+}
+
+static long pool_figure(int node, const char *name)
+{
+	char path[128];
+	long n = -1;
+	FILE *f;
+
+	pool_path(path, sizeof(path), node, name);
+	f = fopen(path, "r");
+	if (!f || fscanf(f, "%ld", &n) != 1)
+		ck_abort_msg("%s cannot be read", path);
+	fclose(f);
+	return n;
+}
+
+void pool_set(int node, long pages)
+{
+	char path[128];
+	FILE *f;
+
+	pool_path(path, sizeof(path), node, "nr_hugepages");
+	f = fopen(path, "w");
+	if (!f || fprintf(f, "%ld", pages) < 0 || fclose(f))
+		ck_abort_msg("%s cannot be written", path);
+	ck_assert_int_eq(pool_figure(node, "nr_hugepages"), pages);
+}
+
+long pool_free(int node)
+{
+	return pool_figure(node, "free_hugepages");
+}
+
+void need_full_nodes(int wanted)
+{
+	if (numa_available() < 0 || full_nodes() < wanted) {
+		printf("fewer than %d nodes with CPUs and memory\n", wanted);
+		exit(77);
+	}
+}

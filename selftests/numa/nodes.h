@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the tests of a guest's nodes share: where threads run, where pages are,
+ * and what each node's pool of hugetlb pages holds.
+ */
+#ifndef SELFTESTS_NUMA_NODES_H
+#define SELFTESTS_NUMA_NODES_H
+
+#include "../helpers.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define MAX_TEST_NODES 64
+
+/* Nodes that can be, and of these the ones with memory and with CPUs. */
+int nodes_possible(void);
+bool node_with_memory(int node);
+bool node_with_cpus(int node);
+/* How many have both, and the i-th of them, counted from 0. */
+int full_nodes(void);
+int full_node(int i);
+
+/* Moves the calling thread to the CPUs of a node. */
+void run_on(int node);
+
+/* The nodes that move_pages() says @n pages are on; each must be there. */
+void pages_where(void *const *pages, int *node, size_t n);
+int page_where(const void *page);
+
+/* Sets the pool of 2 MiB pages of a node; the test fails where it cannot. */
+void pool_set(int node, long pages);
+long pool_free(int node);
+
+/* A program that needs so many nodes with both ends here, with 77, without. */
+void need_full_nodes(int wanted);
+
+#endif /* SELFTESTS_NUMA_NODES_H */
