@@ -261,6 +261,21 @@ void numa_forget(void);		/* every thread is to ask again */
  */
 int node_fallback(int node, unsigned int i);
 unsigned int numa_tag(int node);	/* NUMA_* of what is taken there now */
+
+/**
+ * struct numa_runs - runs of pages given to users from a node so far
+ * @allocs: all of them
+ * @miss: wanted on another node
+ * @foreign: wanted here, and given from another one
+ * @interleave: given in this node's turn
+ * @other: given to a CPU of another node
+ */
+struct numa_runs {
+	u64 allocs, miss, foreign, interleave, other;
+};
+
+void numa_count_run(int wanted, int node, bool by_policy);
+const struct numa_runs *numa_runs_on(int node);
 int mempolicy_bind(void *p, size_t bytes, int node, bool strict);
 /* The node that a page lies on, or -ENOENT: nothing is there, or nobody says. */
 int page_node(const void *p);

@@ -31,10 +31,12 @@ static void *run_alloc(u32 nr, rn_gfp_t flags, int node)
 	if (by_policy)
 		node = numa_policy_node();
 	pfn = pages_alloc(nr, node, flags, &zeroed);
+	if (pfn != NO_PFN) {
+		numa_count_run(node, pfn_to_node(pfn), by_policy);
+		p = run_to_user(pfn, nr);
+	}
 	if (by_policy)
 		numa_turn_over();
-	if (pfn != NO_PFN)
-		p = run_to_user(pfn, nr);
 	gate_exit(ticket);
 	if (p && flags & RN_ZERO && !zeroed)
 		memset(p, 0, (size_t)nr << PAGE_SHIFT);

@@ -469,10 +469,34 @@ unsigned int numa_tag(int node)
 		return 0;
 	if (home_here() != node)
 		tag |= NUMA_OTHER;
-	if (numa_several() && interleaves(policy()) &&
-	    thread_policy.turn == node)
+	if (numa_several() && interleaves(policy()))
 		tag |= NUMA_INTERLEAVE;
 	return tag;
+}
+
+/* --- figures --- */
+
+static struct numa_runs runs[MAX_NODES];
+
+void numa_count_run(int wanted, int node, bool by_policy)
+{
+	unsigned int tag = numa_tag(node);
+
+	wanted = node_fallback(wanted, 0);
+	stat_inc(&runs[node].allocs);
+	if (wanted != node) {
+		stat_inc(&runs[node].miss);
+		stat_inc(&runs[wanted].foreign);
+	} else if (by_policy && tag & NUMA_INTERLEAVE) {
+		stat_inc(&runs[node].interleave);
+	}
+	if (tag & NUMA_OTHER)
+		stat_inc(&runs[node].other);
+}
+
+const struct numa_runs *numa_runs_on(int node)
+{
+	return &runs[node];
 }
 
 /*

@@ -17,7 +17,8 @@
  * @size_class: of the pool it belongs to
  * @held: objects in it when it was put into a slot, for the count of pops and
  *	pushes since
- * @next: on a list: sheaf number of the next one, 0 for none
+ * @next: on a list: sheaf number of the next one, 0 for none; in a slot: how
+ *	what is taken from it counts, NUMA_*
  * @objects: the top is the last one
  *
  * Invariant: (@word & 0xffff) <= @capacity. The memory is a sheaf's for ever

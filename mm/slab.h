@@ -34,6 +34,11 @@
  *	a cache used once does not take a slab's worth
  * @refills: sheaves filled from slabs
  * @flushes: sheaves emptied into slabs
+ * @miss: objects that were wanted on another node
+ * @foreign: objects that were wanted here and had to come from another node
+ * @interleave: objects taken by threads that interleave; with those that
+ *	slots count still (usage_on())
+ * @other: likewise by CPUs of other nodes
  */
 struct cache_node {
 	struct barn barn;
@@ -46,6 +51,8 @@ struct cache_node {
 	u32 fill;
 	u64 refills __aligned(64);
 	u64 flushes;
+	u64 miss, foreign;
+	u64 interleave, other;
 } __aligned(64);
 
 /**
@@ -193,18 +200,22 @@ void slab_free_slow(unsigned int row, const void *object);
 bool cache_flush(struct rn_cache *c);
 
 /**
- * struct cache_usage - figures of a cache over all nodes
+ * struct cache_usage - figures of a cache, on one node or over all
  * @objects: in all slabs
  * @active: of those, in users' hands
  * @slabs: number of slabs
  * @allocs: allocations by fast and slow path together
+ * @miss: as in struct cache_node, and those that follow
  */
 struct cache_usage {
 	u64 objects, active, slabs;
 	u64 fast_allocs, fast_frees, slow_allocs, slow_frees;
 	u64 refills, flushes;
+	u64 miss, foreign, interleave, other;
 };
 
+/* Adds what there is on @node to @u. */
+void cache_usage_on(struct rn_cache *c, int node, struct cache_usage *u);
 void cache_usage(struct rn_cache *c, struct cache_usage *u);
 
 /* --- kmalloc.c --- */

@@ -45,11 +45,46 @@ static void give_back(struct rn_cache *c, struct cache_node *n,
 	barn_put(&n->barn, s);
 }
 
+/* Pops and pushes since the sheaf was put into its slot. */
+static void sheaf_counts(const struct sheaf *s, u64 *allocs, u64 *frees)
+{
+	u64 n = sheaf_count(s), held = READ_ONCE(s->held);
+	u64 operations = sheaf_operations(s);
+
+	*allocs = *frees = 0;
+	/* Of a sheaf on the move these are from different stays. */
+	if (operations < max(n, held) - min(n, held))
+		return;
+	*allocs = (operations + held - n) / 2;
+	*frees = (operations + n - held) / 2;
+}
+
+static void count_tagged(struct cache_node *n, unsigned int tag, u64 allocs)
+{
+	if (tag & NUMA_OTHER)
+		stat_add(&n->other, allocs);
+	if (tag & NUMA_INTERLEAVE)
+		stat_add(&n->interleave, allocs);
+}
+
+/* @s came out of its slot; comes before the barn counts it. */
+static void left_slot(struct cache_node *n, const struct sheaf *s)
+{
+	u64 allocs, frees;
+
+	if (!s->next)
+		return;
+	sheaf_counts(s, &allocs, &frees);
+	count_tagged(n, s->next, allocs);
+}
+
 /* The spare sheaf of this CPU, now the caller's; or NULL. */
-static struct sheaf *detach_spare(unsigned int row, struct slot_view *v)
+static struct sheaf *detach_spare(struct cache_node *n, unsigned int row,
+				  struct slot_view *v)
 {
 	if (!v->spare || !percpu_set_spare(row, v, NULL))
 		return NULL;
+	left_slot(n, v->spare);
 	return v->spare;
 }
 
@@ -160,9 +195,12 @@ static void install(struct rn_cache *c, struct cache_node *n,
 	struct slot_view v;
 
 	WRITE_ONCE(s->held, sheaf_count(s));
+	WRITE_ONCE(s->next, numa_tag(row_to_node(row)));
 	percpu_view(row, &v);
 	if (!percpu_open(row, v.index) && percpu_set_spare(row, &v, s)) {
 		out = v.spare;
+		if (out)
+			left_slot(n, out);
 		v.spare = s;
 		percpu_swap(row, &v);
 	}
@@ -220,10 +258,11 @@ static void *alloc_on(struct rn_cache *c, int *node, rn_gfp_t flags)
 		if (object)
 			return object;
 	}
-	s = get_full(c, n, detach_spare(row, &v), node, flags);
+	s = get_full(c, n, detach_spare(n, row, &v), node, flags);
 	if (!s)
 		return NULL;
 	object = sheaf_take(s);
+	count_tagged(n, numa_tag(row_to_node(row)), 1);
 	tsan_acquire(object);
 	install(c, n, row, s);
 	return object;
@@ -243,6 +282,20 @@ static void follow(int node)
 	rows += rseq_read(hot.pc.rseq + 4);
 	if (READ_ONCE(*rows) != row)
 		WRITE_ONCE(*rows, row);
+}
+
+/* @object, which was wanted on one node and is on another, perhaps. */
+static void *counted(struct rn_cache *c, void *object, int wanted, int node)
+{
+	struct cache_node *n;
+
+	if (likely(wanted == node))
+		return object;
+	stat_inc(&cache_node_get(c, node)->miss);
+	n = cache_node_get(c, wanted);
+	if (n)
+		stat_inc(&n->foreign);
+	return object;
 }
 
 static void *alloc_any(struct rn_cache *c, rn_gfp_t flags, int node)
@@ -266,13 +319,14 @@ static void *alloc_any(struct rn_cache *c, rn_gfp_t flags, int node)
 		int before = node;
 
 		object = alloc_on(c, &node, flags);
-		if (flags & GFP_POLICY)
-			wanted = numa_local_node();
-		flags &= ~GFP_POLICY;
 		if (object && by_policy && node == wanted)
 			follow(node);
 		if (object)
-			return object;
+			return counted(c, object, wanted, node);
+		/* It was asked, and need not be again. */
+		if (flags & GFP_POLICY)
+			wanted = numa_local_node();
+		flags &= ~GFP_POLICY;
 		if (node == before)
 			break;
 	}
@@ -282,7 +336,7 @@ static void *alloc_any(struct rn_cache *c, rn_gfp_t flags, int node)
 	for (unsigned int i = 0; (node = node_fallback(wanted, i)) >= 0; i++) {
 		object = alloc_on(c, &node, flags | RN_NOWAIT | RN_THISNODE);
 		if (object)
-			return object;
+			return counted(c, object, wanted, node);
 	}
 	return NULL;
 }
@@ -347,7 +401,7 @@ static void free_on(struct rn_cache *c, struct cache_node *n,
 		if (percpu_push(row, object))
 			return;
 	}
-	s = get_empty(c, n, detach_spare(row, &v));
+	s = get_empty(c, n, detach_spare(n, row, &v));
 	if (s) {
 		sheaf_add(s, object);
 		install(c, n, row, s);
@@ -389,9 +443,12 @@ static void take_slot(void *arg, struct sheaf *s[2], struct page *active)
 {
 	struct flush_to *to = arg;
 
-	for (int i = 0; i < 2; i++)
-		if (s[i])
-			flush_sheaf(to->c, to->n, s[i]);
+	for (int i = 0; i < 2; i++) {
+		if (!s[i])
+			continue;
+		left_slot(to->n, s[i]);
+		flush_sheaf(to->c, to->n, s[i]);
+	}
 	if (active)
 		slab_put(to->c, active);
 }
@@ -426,23 +483,25 @@ struct slot_sum {
 	struct rn_cache *c;
 	u64 objects;		/* held, in sheaves and private to active slabs */
 	u64 allocs, frees;
+	u64 interleave, other;
 };
 
 static void look_at_sheaf(struct slot_sum *sum, const struct sheaf *s)
 {
-	u64 operations, n, held;
+	unsigned int tag;
+	u64 allocs, frees;
 
 	if (!s)
 		return;
-	operations = sheaf_operations(s);
-	n = sheaf_count(s);
-	held = READ_ONCE(s->held);
-	sum->objects += n;
-	/* Of a sheaf on the move these are from different stays. */
-	if (operations < max(n, held) - min(n, held))
-		return;
-	sum->frees += (operations + n - held) / 2;
-	sum->allocs += (operations + held - n) / 2;
+	sheaf_counts(s, &allocs, &frees);
+	tag = READ_ONCE(s->next);
+	sum->objects += sheaf_count(s);
+	sum->allocs += allocs;
+	sum->frees += frees;
+	if (tag & NUMA_OTHER)
+		sum->other += allocs;
+	if (tag & NUMA_INTERLEAVE)
+		sum->interleave += allocs;
 }
 
 /* The active slab may be another's by now, and its descriptor new. */
@@ -458,12 +517,14 @@ static __no_tsan void look_at_slot(void *arg, const struct slot *slot)
 				sum->c->objects - READ_ONCE(active->fresh);
 }
 
-static void usage_on(struct rn_cache *c, int node, struct cache_node *n,
-		     struct cache_usage *u)
+void cache_usage_on(struct rn_cache *c, int node, struct cache_usage *u)
 {
+	struct cache_node *n = smp_load_acquire(&c->node[node]);
 	struct slot_sum sum = { .c = c };
 	u64 objects, free, slabs;
 
+	if (!n)
+		return;
 	percpu_for_each(row_on(c, node), look_at_slot, &sum);
 	free = sum.objects + READ_ONCE(n->barn.objects) + READ_ONCE(n->nr_free);
 	slabs = READ_ONCE(n->nr_slabs);
@@ -478,15 +539,15 @@ static void usage_on(struct rn_cache *c, int node, struct cache_node *n,
 	u->slow_frees += READ_ONCE(n->barn.free_slow);
 	u->refills += READ_ONCE(n->refills);
 	u->flushes += READ_ONCE(n->flushes);
+	u->miss += READ_ONCE(n->miss);
+	u->foreign += READ_ONCE(n->foreign);
+	u->interleave += READ_ONCE(n->interleave) + sum.interleave;
+	u->other += READ_ONCE(n->other) + sum.other;
 }
 
 void cache_usage(struct rn_cache *c, struct cache_usage *u)
 {
 	memset(u, 0, sizeof(*u));
-	for (int node = 0; node < nr_node_ids(); node++) {
-		struct cache_node *n = smp_load_acquire(&c->node[node]);
-
-		if (n)
-			usage_on(c, node, n, u);
-	}
+	for (int node = 0; node < nr_node_ids(); node++)
+		cache_usage_on(c, node, u);
 }

@@ -58,6 +58,11 @@ int seq_close(struct seq *s)
 	return s->error;
 }
 
+static void node_line(struct seq *s, int node, const char *name, u64 n)
+{
+	seq_printf(s, "node%d_%s %lu\n", node, name, (unsigned long)n);
+}
+
 static void vmstat_slabs(struct seq *s)
 {
 	struct cache_usage sum = { 0 }, u;
@@ -94,6 +99,42 @@ static void vmstat_slabs(struct seq *s)
 		   (unsigned long)(meta_bytes() >> 10));
 }
 
+/*
+ * What was allocated on a node is what was freed there and what is still in
+ * use; the fast paths count both, and the node of neither.
+ */
+static void vmstat_node(struct seq *s, int node)
+{
+	const struct numa_runs *runs = numa_runs_on(node);
+	struct cache_usage sum = { 0 };
+	u64 allocs, bytes = 0, miss, other;
+
+	for (struct rn_cache *c = smp_load_acquire(&slab_caches); c;
+	     c = smp_load_acquire(&c->next)) {
+		u64 slabs = sum.slabs;
+
+		cache_usage_on(c, node, &sum);
+		bytes += (sum.slabs - slabs) * c->pages << PAGE_SHIFT;
+	}
+	allocs = sum.fast_frees + sum.slow_frees + sum.active +
+		READ_ONCE(runs->allocs);
+	miss = sum.miss + READ_ONCE(runs->miss);
+	other = sum.other + READ_ONCE(runs->other);
+	node_line(s, node, "objects", sum.objects);
+	node_line(s, node, "objects_active", sum.active);
+	node_line(s, node, "slabs", sum.slabs);
+	node_line(s, node, "slab_kbytes", bytes >> 10);
+	/* While others run, the parts are from different moments. */
+	node_line(s, node, "numa_hit", allocs - min(allocs, miss));
+	node_line(s, node, "numa_miss", miss);
+	node_line(s, node, "numa_foreign",
+		  sum.foreign + READ_ONCE(runs->foreign));
+	node_line(s, node, "interleave_hit",
+		  sum.interleave + READ_ONCE(runs->interleave));
+	node_line(s, node, "local_node", allocs - min(allocs, other));
+	node_line(s, node, "other_node", other);
+}
+
 /**
  * rn_vmstat() - write what the library counts
  * @fd: file descriptor to write to
@@ -114,6 +155,8 @@ RN_API int rn_vmstat(int fd)
 	seq_open(&s, fd);
 	vmstat_percpu(&s);
 	vmstat_slabs(&s);
+	for (int node = 0; node < nr_node_ids(); node++)
+		vmstat_node(&s, node);
 	vmstat_pages(&s);
 	return seq_close(&s);
 }

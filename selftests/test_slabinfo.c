@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <rn/pages.h>
 #include <rn/slab.h>
 #include <rn/vmstat.h>
 #include <sched.h>
@@ -272,6 +273,47 @@ START_TEST(stock_tools)
 }
 END_TEST
 
+/* Allocations so far, in the two ways that nodes count them. */
+static void expect_hits(long since, long n)
+{
+	ck_assert_int_eq(vmstat_nodes("numa_hit") + vmstat_nodes("numa_miss") -
+			 since, n);
+	ck_assert_int_eq(vmstat_nodes("local_node") +
+			 vmstat_nodes("other_node") - since, n);
+	ck_assert_int_eq(vmstat_nodes("numa_miss"),
+			 vmstat_nodes("numa_foreign"));
+}
+
+/* Each allocation once, whichever path it took, and no free. */
+START_TEST(nodes_count_allocations)
+{
+	struct rn_cache *c = test_cache(1000);
+	static void *p[3000];
+	long since = vmstat_nodes("numa_hit") + vmstat_nodes("numa_miss");
+	void *run;
+
+	ck_assert_uint_eq(rn_cache_alloc_bulk(c, 0, ARRAY_LEN(p), p),
+			  ARRAY_LEN(p));
+	expect_hits(since, ARRAY_LEN(p));
+	ck_assert_int_eq(vmstat_nodes("objects_active"), slabinfo_active());
+	rn_cache_free_bulk(c, ARRAY_LEN(p), p);
+	expect_hits(since, ARRAY_LEN(p));
+	for (int i = 0; i < 10000; i++)
+		rn_cache_free(c, rn_cache_alloc(c, 0));
+	expect_hits(since, ARRAY_LEN(p) + 10000);
+	rn_shrink_all();
+	expect_hits(since, ARRAY_LEN(p) + 10000);
+	run = rn_alloc(1 << 20, 0);
+	expect_hits(since, ARRAY_LEN(p) + 10001);
+	rn_free(run);
+	rn_free_pages(rn_alloc_pages(3, 0, 0), 3);
+	expect_hits(since, ARRAY_LEN(p) + 10002);
+	ck_assert_int_eq(vmstat_nodes("slabs"), vmstat("nr_slabs"));
+	rn_free(rn_alloc(100, 0));
+	ck_assert_int_gt(vmstat_nodes("slab_kbytes"), 0);
+}
+END_TEST
+
 /* --- RN_SLABINFO --- */
 
 /* A child that uses the library and ends as programs do. */
@@ -449,6 +491,7 @@ int main(void)
 	tcase_add_test(text, exact_when_quiet);
 	tcase_add_test(text, operations_are_counted);
 	tcase_add_test(text, vmstat_format);
+	tcase_add_test(text, nodes_count_allocations);
 	tcase_add_test(text, mounts_are_said);
 	tcase_add_test(text, bad_descriptor);
 	tcase_add_test(tools, stock_tools);

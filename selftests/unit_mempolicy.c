@@ -359,6 +359,111 @@ START_TEST(hugetlb_pages)
 }
 END_TEST
 
+/* --- figures --- */
+
+static long figure(int node, const char *name)
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), "node%d_%s", node, name);
+	return vmstat(line);
+}
+
+static int home(void)
+{
+	unsigned int node;
+
+	ck_assert_int_eq(getcpu(NULL, &node), 0);
+	return node;
+}
+
+START_TEST(figures_of_a_bound_thread)
+{
+	long hit[MAX_NODES], other[MAX_NODES];
+
+	stay_on_this_cpu();
+	for (int i = 0; i < nr_nodes; i++) {
+		int node = nodes[i];
+
+		set_policy(MPOL_BIND, 1UL << node);
+		rn_shrink_all();
+		for (int n = 0; n < nr_nodes; n++) {
+			hit[n] = figure(nodes[n], "numa_hit");
+			other[n] = figure(nodes[n], "other_node");
+		}
+		elsewhere(OBJECTS, SIZE, node);
+		elsewhere(3, 1 << 20, node);
+		for (int n = 0; n < nr_nodes; n++) {
+			long want = n == i ? OBJECTS + 3 : 0;
+
+			ck_assert_int_eq(figure(nodes[n], "numa_hit") - hit[n],
+					 want);
+			ck_assert_int_eq(figure(nodes[n], "other_node") -
+					 other[n], node == home() ? 0 : want);
+		}
+		ck_assert_int_eq(figure(node, "interleave_hit"), 0);
+		ck_assert_int_eq(figure(node, "numa_miss"), 0);
+	}
+}
+END_TEST
+
+START_TEST(figures_of_interleaving)
+{
+	unsigned long mask = 0;
+
+	for (int i = 0; i < nr_nodes; i++)
+		mask |= 1UL << nodes[i];
+	set_policy(MPOL_INTERLEAVE, mask);
+	elsewhere(OBJECTS, SIZE, 0);
+	elsewhere(3 * nr_nodes, 1 << 20, 0);
+	ck_assert_int_eq(vmstat_nodes("interleave_hit"),
+			 OBJECTS + 3 * nr_nodes);
+	ck_assert_int_eq(vmstat_nodes("numa_hit"), OBJECTS + 3 * nr_nodes);
+	for (int i = 0; i < nr_nodes; i++)
+		ck_assert_int_gt(figure(nodes[i], "interleave_hit"), 0);
+}
+END_TEST
+
+/* One with hugetlb pages, or one without; -1 where there is none. */
+static int a_node(bool with_hugetlb)
+{
+	for (int i = 0; i < nr_nodes; i++) {
+		char line[64];
+		long pages;
+
+		snprintf(line, sizeof(line), "hugetlb_2048kB_node%d_free",
+			 nodes[i]);
+		pages = vmstat(line);
+		if (pages >= 0 && with_hugetlb == (pages > 0))
+			return nodes[i];
+	}
+	return -1;
+}
+
+START_TEST(figures_of_what_had_to_come_from_elsewhere)
+{
+	enum { N = 100, RUNS = 3, RUN = 70000 };
+	int poor = a_node(false);
+
+	if (poor < 0 || a_node(true) < 0) {
+		skip_part(__func__, "no node without and no node with "
+			  "hugetlb pages");
+		return;
+	}
+	for (int i = 0; i < N; i++)
+		ck_assert_ptr_nonnull(rn_alloc_node(SIZE, RN_HUGETLB, poor));
+	for (int i = 0; i < RUNS; i++)
+		ck_assert_ptr_nonnull(rn_alloc_node(RUN, RN_HUGETLB, poor));
+	ck_assert_int_eq(figure(poor, "numa_foreign"), N + RUNS);
+	ck_assert_int_eq(vmstat_nodes("numa_miss"), N + RUNS);
+	ck_assert_int_eq(figure(poor, "numa_miss"), 0);
+	ck_assert_int_eq(vmstat_nodes("numa_hit"), 0);
+	ck_assert_ptr_null(rn_alloc_node(SIZE, RN_HUGETLB | RN_THISNODE, poor));
+	ck_assert_ptr_null(rn_alloc_node(RUN, RN_HUGETLB | RN_THISNODE, poor));
+	ck_assert_int_eq(figure(poor, "numa_foreign"), N + RUNS);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("mempolicy");
@@ -386,5 +491,10 @@ int main(void)
 	tcase_add_test(t, a_page_that_a_child_has_copied);
 	tcase_add_test(t, pages_that_are_not_there);
 	tcase_add_test(t, hugetlb_pages);
+	t = tcase_create("figures");
+	suite_add_tcase(s, t);
+	tcase_add_test(t, figures_of_a_bound_thread);
+	tcase_add_test(t, figures_of_interleaving);
+	tcase_add_test(t, figures_of_what_had_to_come_from_elsewhere);
 	return suite_main(s);
 }
