@@ -36,7 +36,9 @@ static void count_zone(struct zone *z, struct heap *h)
 		if (block_is_used(z, z->first + i))
 			idle += b->nr_free;
 	}
-	h->up += (size_t)zone_nr_up(z) << PAGEBLOCK_SHIFT;
+	/* What is warm may be there as a whole. */
+	idle += (u64)z->nr_warm << PAGEBLOCK_ORDER;
+	h->up += (size_t)(zone_nr_up(z) + z->nr_warm) << PAGEBLOCK_SHIFT;
 	unlock(&z->lock);
 	gate_exit(ticket);
 	h->idle += idle << PAGE_SHIFT;

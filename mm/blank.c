@@ -2,9 +2,9 @@
 /*
  * Long runs. Such a run is one object, whose user touches as much of it as he
  * likes, so nothing of it is populated: its pageblocks are lazy. When it is
- * freed they become blank: what was touched goes back to the system by one
- * madvise(), the mapping stays, and the next run of that length takes it with
- * no call at all.
+ * freed they become blank: mapped, but nobody's. What was touched goes back to
+ * the system by one madvise(), now or, of a warm run, later (mm/warm.c); the
+ * mapping stays, and the next run of that length takes it with no call at all.
  *
  * Blank runs stay apart as they were freed and are listed by length, since the
  * advice that a run needs goes by its length too: the touch of its first and
@@ -12,16 +12,18 @@
  * left to base pages, and those between, of which a touch is likely to be
  * followed by others, are advised to be huge.
  *
- * A blank block holds no memory, only an address. It may come up as any other
- * by the rungs thp and small.
+ * A blank block that is not warm holds no memory, only an address. It may come
+ * up as any other by the rungs thp and small.
  *
  * Locks: zone.lock, but for what is said to be the caller's.
  */
+#define _GNU_SOURCE
 #include "internal.h"
 #include "zone.h"
 
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 /* So many may be blank, however little is up: 1 GiB of addresses. */
 #define BLANK_MIN	512
@@ -120,6 +122,44 @@ bool run_discard(u32 pfn, u32 nr)
 	return done;
 }
 
+/*
+ * To clear what is resident takes a tenth of the time that it takes to come
+ * again; to clear what is not is to fetch it.
+ */
+static bool is_mostly_resident(char *p, size_t bytes)
+{
+	size_t page = sysconf(_SC_PAGESIZE), pages = bytes / page, nr = 0;
+	unsigned char there[PAGEBLOCK_PAGES * 8];
+	int saved = errno;
+
+	if (pages > sizeof(there) || mincore(p, bytes, there))
+		pages = 0;
+	errno = saved;
+	for (size_t i = 0; i < pages; i++)
+		nr += there[i] & 1;
+	return nr > pages / 2;
+}
+
+static bool all_lazy(u32 pfn, u32 nr)
+{
+	u32 last = (pfn + nr - 1) >> PAGEBLOCK_ORDER;
+
+	for (u32 at = pfn >> PAGEBLOCK_ORDER; at <= last; at++)
+		if (!mem.blocks[at].lazy)
+			return false;
+	return true;
+}
+
+void run_zero(u32 pfn, u32 nr)
+{
+	size_t bytes = (size_t)nr << PAGE_SHIFT;
+	void *p = pfn_to_ptr(pfn);
+
+	if (!run_is_lazy(nr) || !all_lazy(pfn, nr) ||
+	    is_mostly_resident(p, bytes) || !run_discard(pfn, nr))
+		memset(p, 0, bytes);
+}
+
 /* --- blank runs --- */
 
 static u32 list_of(u32 nr)
@@ -127,43 +167,55 @@ static u32 list_of(u32 nr)
 	return min(nr, NR_BLANK_LISTS) - 1;
 }
 
-static void list_add(struct zone *z, u32 block, u32 nr)
+static struct run_lists *lists_of(struct zone *z, u32 warmth)
 {
+	return warmth ? &z->warm_runs : &z->blank_runs;
+}
+
+static void list_add(struct zone *z, u32 block, u32 nr, u32 warmth)
+{
+	struct run_lists *lists = lists_of(z, warmth);
 	struct pageblock *b = &mem.blocks[block];
 	u32 list = list_of(nr);
 
 	b->nr_blank = nr;
+	b->warmth = warmth;
 	b->first = 1;
 	b->prev = NO_BLOCK;
-	b->next = z->blank_list[list];
+	b->next = lists->first[list];
 	if (b->next != NO_BLOCK)
 		mem.blocks[b->next].prev = block;
-	z->blank_list[list] = block;
-	z->blank_mask |= 1U << list;
+	lists->first[list] = block;
+	lists->mask |= 1U << list;
+	if (warmth)
+		warm_add(z, block);
 }
 
 static void list_remove(struct zone *z, u32 block)
 {
 	struct pageblock *b = &mem.blocks[block];
+	struct run_lists *lists = lists_of(z, b->warmth);
 	u32 list = list_of(b->nr_blank);
 
 	if (b->prev != NO_BLOCK)
 		mem.blocks[b->prev].next = b->next;
 	else
-		z->blank_list[list] = b->next;
+		lists->first[list] = b->next;
 	if (b->next != NO_BLOCK)
 		mem.blocks[b->next].prev = b->prev;
-	if (z->blank_list[list] == NO_BLOCK)
-		z->blank_mask &= ~(1U << list);
+	if (lists->first[list] == NO_BLOCK)
+		lists->mask &= ~(1U << list);
 	b->next = b->prev = NO_BLOCK;
+	if (b->warmth)
+		warm_remove(z, block);
 }
 
-void blank_put(struct zone *z, u32 block, u32 nr)
+void blank_put(struct zone *z, u32 block, u32 nr, u32 warmth)
 {
 	for (u32 i = block; i < block + nr; i++)
 		mem.blocks[i].backing = BACKING_NONE;
 	blocks_mark_blank(z, block, nr, true);
-	list_add(z, block, nr);
+	list_add(z, block, nr, warmth);
 }
 
 /* The first @nr blocks of a blank run, which begins at @block. */
@@ -174,18 +226,19 @@ static void take_front(struct zone *z, u32 block, u32 nr)
 	list_remove(z, block);
 	blocks_mark_blank(z, block, nr, false);
 	if (all > nr)
-		list_add(z, block + nr, all - nr);
+		list_add(z, block + nr, all - nr, mem.blocks[block].warmth);
 }
 
 /* The shortest that suffices; of the longest ones, the first that does. */
 u32 blank_take(struct zone *z, u32 nr)
 {
+	const struct run_lists *lists = &z->blank_runs;
 	u32 list = list_of(nr), block;
-	u32 mask = z->blank_mask >> list;
+	u32 mask = lists->mask >> list;
 
 	if (!mask)
 		return NO_BLOCK;
-	block = z->blank_list[list + __builtin_ctz(mask)];
+	block = lists->first[list + __builtin_ctz(mask)];
 	while (block != NO_BLOCK && mem.blocks[block].nr_blank < nr)
 		block = mem.blocks[block].next;
 	if (block != NO_BLOCK)
@@ -193,16 +246,44 @@ u32 blank_take(struct zone *z, u32 nr)
 	return block;
 }
 
-void blank_up(struct zone *z, u32 block, u32 nr)
+/* A longer one would have to be told anew what is to be huge: a system call. */
+u32 blank_take_warm(struct zone *z, u32 nr)
+{
+	u32 block = z->warm_runs.first[list_of(nr)];
+
+	while (block != NO_BLOCK && mem.blocks[block].nr_blank != nr)
+		block = mem.blocks[block].next;
+	if (block != NO_BLOCK)
+		take_front(z, block, nr);
+	return block;
+}
+
+void blank_take_run(struct zone *z, u32 block)
+{
+	take_front(z, block, mem.blocks[block].nr_blank);
+}
+
+static void become_lazy(u32 block, u32 nr, bool dirty)
 {
 	for (u32 i = block; i < block + nr; i++) {
 		struct pageblock *b = &mem.blocks[i];
 
 		b->backing = BACKING_SMALL;
 		b->lazy = 1;
-		b->dirty = 0;
+		b->dirty = dirty;
 	}
+}
+
+void blank_up(struct zone *z, u32 block, u32 nr, bool dirty)
+{
+	become_lazy(block, nr, dirty);
 	blocks_reattach(z, block, nr);
+}
+
+void blank_up_full(struct zone *z, u32 block, u32 nr, bool dirty)
+{
+	become_lazy(block, nr, dirty);
+	blocks_count_lazy(z, nr, true);
 }
 
 void blank_publish(struct zone *z, u32 block, u32 nr)
@@ -215,30 +296,57 @@ void blank_publish(struct zone *z, u32 block, u32 nr)
 			continue;
 		n = min(mem.blocks[at].nr_blank, end - at);
 		take_front(z, at, n);
-		blank_up(z, at, n);
+		blank_up(z, at, n, mem.blocks[at].warmth);
 	}
 }
 
-static bool can_be_blank(const struct zone *z, u32 block)
+/* Lazy blocks at @block that are full, of @most. */
+static u32 full_length(u32 block, u32 most)
+{
+	u32 nr = 0;
+
+	for (; nr < most; nr++) {
+		const struct pageblock *b = &mem.blocks[block + nr];
+
+		if (!b->lazy || b->nr_free || b->backing == BACKING_NONE)
+			break;
+	}
+	return nr;
+}
+
+u32 blank_detach_full(struct zone *z, u32 pfn, u32 nr)
+{
+	u32 block = pfn >> PAGEBLOCK_ORDER;
+
+	if (pfn % PAGEBLOCK_PAGES)
+		return 0;
+	nr = full_length(block, nr >> PAGEBLOCK_ORDER);
+	blocks_count_lazy(z, nr, false);
+	return nr;
+}
+
+static bool can_be_blank(const struct zone *z, u32 block, u32 warmth)
 {
 	const struct pageblock *b = &mem.blocks[block];
 
-	return b->lazy && !b->dirty && block_is_idle(z, block);
+	return b->lazy && (warmth || !b->dirty) && block_is_idle(z, block);
 }
 
-void blank_settle(struct zone *z, u32 from, u32 to)
+void blank_settle(struct zone *z, u32 from, u32 to, u32 detached,
+		  u32 warmth)
 {
-	u32 nr;
+	u32 nr, had = detached;
 
 	for (u32 at = from; at < to; at += nr) {
-		for (nr = 0; at + nr < to && can_be_blank(z, at + nr); nr++)
+		for (nr = had; at + nr < to && can_be_blank(z, at + nr, warmth);
+		     nr++)
 			;
-		if (nr) {
-			blocks_detach(z, at, nr);
-			blank_put(z, at, nr);
-		} else {
+		blocks_detach(z, at + had, nr - had);
+		had = 0;
+		if (nr)
+			blank_put(z, at, nr, warmth);
+		else
 			nr = 1;
-		}
 	}
 }
 
@@ -247,12 +355,16 @@ bool blank_is_too_much(const struct zone *z)
 	return z->nr_blank > zone_nr_up(z) + BLANK_MIN;
 }
 
-/* All of the next stretch of blank runs, from *@at on; its length, or 0. */
-static u32 take_stretch(struct zone *z, u32 *at)
+/*
+ * All of the next stretch of blank runs, from *@at on; its length, or 0, and
+ * how many of its blocks are warm.
+ */
+static u32 take_stretch(struct zone *z, u32 *at, u32 *warm)
 {
 	u32 nr = 0;
 
 	lock(&z->lock);
+	*warm = z->nr_warm;
 	if (z->nr_blank)
 		*at = run_find(z, RUN_BLANK, 1, 1);
 	if (z->nr_blank && *at != NO_BLOCK)
@@ -261,26 +373,29 @@ static u32 take_stretch(struct zone *z, u32 *at)
 		n = mem.blocks[i].nr_blank;
 		take_front(z, i, n);
 	}
+	*warm -= z->nr_warm;
 	unlock(&z->lock);
 	return nr;
 }
 
-u32 blank_drop(struct zone *z)
+u32 blank_drop(struct zone *z, u32 *warm)
 {
-	u32 block = NO_BLOCK, nr, all = 0;
+	u32 block = NO_BLOCK, nr, of_it, all = 0;
 
-	while ((nr = take_stretch(z, &block))) {
+	*warm = 0;
+	while ((nr = take_stretch(z, &block, &of_it))) {
 		bool down = blocks_offline(block, nr);
 
 		lock(&z->lock);
 		if (down)
 			blocks_retire(z, block, nr);
 		else
-			blank_put(z, block, nr);
+			blank_put(z, block, nr, of_it ? WARM_FULL : 0);
 		unlock(&z->lock);
 		if (!down)
 			break;
 		all += nr;
+		*warm += of_it;
 	}
 	return all;
 }

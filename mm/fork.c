@@ -313,8 +313,10 @@ static void before_fork(void)
 	int saved = errno;
 
 	gate_shut();
-	if (has_heap())
+	if (has_heap()) {
+		warm_fork_prepare();
 		hugetlb_fork_prepare();
+	}
 	errno = saved;
 }
 

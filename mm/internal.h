@@ -312,6 +312,11 @@ bool pages_extend(u32 pfn, u32 nr, u32 new_nr, rn_gfp_t flags);
 /* Bytes of idle pageblocks given back, on every node; reserved ones stay. */
 size_t pages_shrink(void);
 
+/* --- warm.c --- */
+
+/* Called before fork() while the gate is shut. */
+void warm_fork_prepare(void);
+
 /* --- reserve.c --- */
 
 /* rn_reserve() for who is inside the gate already. */

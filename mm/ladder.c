@@ -82,7 +82,7 @@ static enum step try_bring_up(struct zone *z, const struct bringup *how,
 		lock(&z->lock);
 		/* Without THP nothing has been done to them. */
 		if (how_here.mapped && step == STEP_UNSUPPORTED)
-			blank_put(z, *block, nr);
+			blank_put(z, *block, nr, 0);
 		else
 			blocks_unclaim(z, *block, nr);
 		unlock(&z->lock);
@@ -347,7 +347,7 @@ u32 ladder_climb(u32 nr, int node, rn_gfp_t flags, bool *zeroed)
 
 static void zone_lines(struct seq *s, struct zone *z)
 {
-	u32 up[NR_BACKINGS], idle, blank, reserved, high;
+	u32 up[NR_BACKINGS], idle, blank, warm, reserved, high;
 	u64 online[NR_BACKINGS], offline, lazy, huge;
 	unsigned int ticket = gate_enter();
 	int n = z->node;
@@ -358,7 +358,8 @@ static void zone_lines(struct seq *s, struct zone *z)
 		online[b] = z->online[b];
 	}
 	idle = zone_nr_idle(z);
-	blank = z->nr_blank;
+	warm = z->nr_warm;
+	blank = z->nr_blank - warm;
 	reserved = z->reserved;
 	high = z->high;
 	offline = z->offline;
@@ -373,6 +374,7 @@ static void zone_lines(struct seq *s, struct zone *z)
 			   rung_names[b], ULL(online[b]));
 	seq_printf(s, "node%d_pageblocks_idle %u\n", n, idle);
 	seq_printf(s, "node%d_pageblocks_blank %u\n", n, blank);
+	seq_printf(s, "node%d_pageblocks_warm %u\n", n, warm);
 	seq_printf(s, "node%d_pageblocks_untouched_at_start %llu\n", n,
 		   ULL(lazy));
 	seq_printf(s, "node%d_pageblocks_reserved %u\n", n, reserved);

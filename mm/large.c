@@ -39,7 +39,7 @@ static void *run_alloc(u32 nr, rn_gfp_t flags, int node)
 		numa_turn_over();
 	gate_exit(ticket);
 	if (p && flags & RN_ZERO && !zeroed)
-		memset(p, 0, (size_t)nr << PAGE_SHIFT);
+		run_zero(pfn, nr);
 	return p;
 }
 

@@ -107,6 +107,9 @@ enum backing {
  * @advice: of a lazy or blank one, enum advice: what the kernel was told
  * @early: came up in base pages by options.small_first, and was never full
  * @nr_blank: of the first one of a blank run, its length
+ * @newer: of the first one of a warm run, that of the next by age, or NO_PFN
+ * @older: likewise
+ * @warmth: likewise, what each block of it counts for; 0: nothing is resident
  */
 struct pageblock {
 	u64 free[PAGEBLOCK_PAGES / 64];
@@ -121,7 +124,9 @@ struct pageblock {
 	u8 advice;
 	u8 early;
 	u32 nr_blank;
-	u8 spare[36];
+	u32 newer, older;
+	u8 warmth;
+	u8 spare[27];
 };
 static_assert(sizeof(struct pageblock) == 128, "two cache lines");
 

@@ -66,16 +66,23 @@ u32 pages_take_run(struct zone *z, u32 block, u32 nr, bool *zeroed)
 	return pfn;
 }
 
-/* What nobody has touched yet, and never hugetlb. */
+/* What was a long run before, and never hugetlb; what is resident first. */
 static u32 take_blank(struct zone *z, u32 nr, bool *zeroed)
 {
-	u32 need = DIV_ROUND_UP(nr, PAGEBLOCK_PAGES), block;
+	u32 need = DIV_ROUND_UP(nr, PAGEBLOCK_PAGES);
+	u32 whole = nr / PAGEBLOCK_PAGES, tail = nr % PAGEBLOCK_PAGES;
+	u32 block = blank_take_warm(z, need);
+	bool dirty = block != NO_BLOCK;
 
-	block = blank_take(z, need);
+	if (block == NO_BLOCK)
+		block = blank_take(z, need);
 	if (block == NO_BLOCK)
 		return NO_PFN;
-	blank_up(z, block, need);
-	return pages_take_run(z, block, nr, zeroed);
+	blank_up_full(z, block, whole, dirty);
+	blank_up(z, block + whole, need - whole, dirty);
+	pages_take_run(z, block + whole, tail, zeroed);
+	*zeroed = !dirty;
+	return block << PAGEBLOCK_ORDER;
 }
 
 static u32 take_idle(struct zone *z, u32 nr, bool hugetlb_only, bool *zeroed)
@@ -158,17 +165,27 @@ static u32 zone_excess(const struct zone *z, u32 keep)
 	return min(over, up > z->reserved ? up - z->reserved : 0);
 }
 
-/* Up to a block is worth keeping as it is, while there is little idle. */
-static bool stays_resident(struct zone *z, u32 nr)
+/*
+ * A lazy run, by its owner: then nobody else can touch it yet. True if it was
+ * discarded; otherwise *@warmth may be what it becomes.
+ */
+static bool cool(struct zone *z, u32 pfn, u32 nr, u32 *warmth)
 {
-	bool stays;
-
-	if (nr > PAGEBLOCK_PAGES)
+	if (!run_is_lazy(nr))
 		return false;
-	lock(&z->lock);
-	stays = zone_nr_idle(z) < zone_keep(z);
-	unlock(&z->lock);
-	return stays;
+	*warmth = warm_grade(z, pfn, nr);
+	return !*warmth && run_discard(pfn, nr);
+}
+
+/* Under zone.lock. Blocks that it fills do not become idle first. */
+static void put_blank(struct zone *z, u32 pfn, u32 nr, bool zero, u32 warmth)
+{
+	u32 whole = blank_detach_full(z, pfn, nr);
+	u32 done = whole << PAGEBLOCK_ORDER;
+
+	pages_put_run(z, pfn + done, nr - done, zero);
+	blank_settle(z, pfn >> PAGEBLOCK_ORDER,
+		     ((pfn + nr - 1) >> PAGEBLOCK_ORDER) + 1, whole, warmth);
 }
 
 void pages_free(u32 pfn, u32 nr)
@@ -176,22 +193,23 @@ void pages_free(u32 pfn, u32 nr)
 	struct zone *z = pfn_zone(pfn);
 	u32 first = pfn >> PAGEBLOCK_ORDER;
 	u32 last = (pfn + nr - 1) >> PAGEBLOCK_ORDER;
-	bool trim, drop, zero;
-	u32 keep;
+	u32 warmth = 0, keep, warm;
+	bool zero = cool(z, pfn, nr, &warmth), trim, drop, hot;
 
-	/* Before it is free: then nobody else can touch it yet. */
-	zero = run_is_lazy(nr) && !stays_resident(z, nr) &&
-		run_discard(pfn, nr);
 	lock(&z->lock);
-	pages_put_run(z, pfn, nr, zero);
-	if (zero)
-		blank_settle(z, first, last + 1);
+	if (zero || warmth)
+		put_blank(z, pfn, nr, zero, warmth);
+	else
+		pages_put_run(z, pfn, nr, false);
 	keep = zone_keep(z);
 	trim = zone_excess(z, 2 * keep);
+	hot = warm_is_too_much(z);
 	drop = blank_is_too_much(z);
 	unlock(&z->lock);
+	if (hot)
+		warm_trim(z);
 	if (drop)
-		blank_drop(z);
+		blank_drop(z, &warm);
 	if (nr >= HUGE_RUN_BLOCKS << PAGEBLOCK_ORDER)
 		zone_trim(z, first, last + 1, 0);
 	else if (trim)
@@ -238,13 +256,15 @@ size_t zone_trim(struct zone *z, u32 from, u32 to, u32 keep)
 static size_t shrink(bool *blank)
 {
 	size_t bytes = 0;
+	u32 warm;
 
 	*blank = false;
 	for (int n = 0; n < nr_node_ids(); n++) {
 		struct zone *z = &zones[n];
 
 		bytes += zone_trim(z, z->first, z->first + z->nr_blocks, 0);
-		*blank |= blank_drop(z) > 0;
+		*blank |= blank_drop(z, &warm) > 0;
+		bytes += (size_t)warm << PAGEBLOCK_SHIFT;
 	}
 	return bytes;
 }

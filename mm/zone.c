@@ -33,7 +33,8 @@ int zone_init(struct zone *z, int node)
 			return -ENOMEM;
 	}
 	for (u32 i = 0; i < NR_BLANK_LISTS; i++)
-		z->blank_list[i] = NO_BLOCK;
+		z->blank_runs.first[i] = z->warm_runs.first[i] = NO_BLOCK;
+	warm_init(z);
 	z->used = meta_alloc(bytes);
 	z->blank = meta_alloc(bytes);
 	return z->used && z->blank ? 0 : -ENOMEM;
@@ -369,6 +370,14 @@ void blocks_detach(struct zone *z, u32 block, u32 nr)
 		z->lazy -= b->lazy;
 		block_requeue(z, i);
 	}
+}
+
+void blocks_count_lazy(struct zone *z, u32 nr, bool up)
+{
+	if (!up)
+		nr = -nr;
+	z->nr_up[BACKING_SMALL] += nr;
+	z->lazy += (int32_t)nr;
 }
 
 void blocks_reattach(struct zone *z, u32 block, u32 nr)

@@ -53,6 +53,17 @@ static_assert(NR_LISTS <= 64, "one word must hold the mask of lists");
 /* Lists of blank runs, by length. */
 #define NR_BLANK_LISTS	HUGE_RUN_BLOCKS
 
+/**
+ * struct run_lists - blank runs by length
+ * @mask: bit i: @first[i] is not empty
+ * @first: first blocks of runs of i + 1 blocks; the last list has all that are
+ *	longer, too
+ */
+struct run_lists {
+	u32 mask;
+	u32 first[NR_BLANK_LISTS];
+};
+
 /* Blocks are kept apart by what RN_HUGETLB asks for. */
 enum class { CLASS_HUGETLB, CLASS_OTHER, NR_CLASSES };
 
@@ -63,7 +74,8 @@ enum class { CLASS_HUGETLB, CLASS_OTHER, NR_CLASSES };
  *   unused: its bit in @used is clear;
  *   idle: its bits in @used and in one @idle are set, nr_free == 512;
  *   partly free: on one of @list, 0 < nr_free < 512;
- *   blank: its bits in @used and in @blank are set, nr_free == 0;
+ *   blank: its bits in @used and in @blank are set, nr_free == 0; if the run
+ *	that it is in is not warm, nothing of it is resident;
  *   full: nr_free == 0; so are blocks on their way up or down.
  * nr_up[HUGETLB] + nr_up[THP] + nr_up[SMALL] = blocks idle, partly free and
  * full, without those on their way.
@@ -76,11 +88,17 @@ enum class { CLASS_HUGETLB, CLASS_OTHER, NR_CLASSES };
  * @unused_from: no block below is unused
  * @used: bit i: the address of block @first + i is taken
  * @idle: bit i: block @first + i is up and wholly free; by class
- * @blank: bit i: block @first + i is mapped, but nothing of it is resident
+ * @blank: bit i: block @first + i is mapped, and nobody's
  * @nr_blank: bits set in @blank; these blocks are not up
- * @blank_mask: bit i: @blank_list[i] is not empty
- * @blank_list: first blocks of blank runs of i + 1 blocks; the last list has
- *	all that are longer, too
+ * @nr_warm: those among them whose run is warm
+ * @blank_runs: blank runs that are not
+ * @warm_runs: those that are
+ * @warm_weight: sum of their warmth
+ * @warm_share: that of a block that is freed now, see mm/warm.c
+ * @warm_unseen: what was freed since a page was last looked at, likewise
+ * @warm_oldest: the run that has been warm for longest, or NO_BLOCK
+ * @warm_newest: the last one
+ * @peak: the most blocks up and not idle so far, seen when long runs are freed
  * @mask: bit i: @list[i] is not empty; by class
  * @list: first block of each list; by class
  * @nr_up: blocks that are up, by backing
@@ -110,8 +128,15 @@ struct zone {
 	u64 *idle[NR_CLASSES];
 	u64 *blank;
 	u32 nr_blank;
-	u32 blank_mask;
-	u32 blank_list[NR_BLANK_LISTS];
+	u32 nr_warm;
+	struct run_lists blank_runs;
+	struct run_lists warm_runs;
+	u32 warm_weight;
+	u32 warm_share;
+	u32 warm_unseen;
+	u32 warm_oldest;
+	u32 warm_newest;
+	u32 peak;
 	u64 mask[NR_CLASSES];
 	u32 list[NR_CLASSES][NR_LISTS];
 	u64 online[NR_BACKINGS];
@@ -155,6 +180,8 @@ void blocks_detach(struct zone *z, u32 block, u32 nr);	/* idle to way down */
 void blocks_reattach(struct zone *z, u32 block, u32 nr);	/* and back */
 void blocks_retire(struct zone *z, u32 block, u32 nr);	/* down and unused now */
 void block_requeue(struct zone *z, u32 block);		/* after take or put */
+/* Lazy blocks that are full come up or go down. */
+void blocks_count_lazy(struct zone *z, u32 nr, bool up);
 void block_set_backing(struct zone *z, u32 block, enum backing backing);
 u32 zone_nr_up(const struct zone *z);
 u32 zone_nr_idle(const struct zone *z);
@@ -174,22 +201,60 @@ bool thp_is_for_all(void);	/* huge pages come without advice */
 void run_advise(u32 pfn, u32 nr);
 /* Drops what is resident in the lazy blocks of a run; false if it cannot. */
 bool run_discard(u32 pfn, u32 nr);
+/* Zeroes the memory of a run that is the caller's. */
+void run_zero(u32 pfn, u32 nr);
 
 /* All under zone.lock, but the last. */
 
-/* Blocks that are the caller's and on no list, mapped and not resident. */
-void blank_put(struct zone *z, u32 block, u32 nr);
-/* The caller's now, as after blocks_claim(), but mapped; or NO_BLOCK. */
+/* Blocks that are the caller's and on no list, but mapped. */
+void blank_put(struct zone *z, u32 block, u32 nr, u32 warmth);
+/*
+ * The caller's now, as after blocks_claim(), but mapped, and not resident; or
+ * NO_BLOCK.
+ */
 u32 blank_take(struct zone *z, u32 nr);
-/* What was taken is up and idle now. */
-void blank_up(struct zone *z, u32 block, u32 nr);
+/* A whole run, of which some may be resident; of exactly that length. */
+u32 blank_take_warm(struct zone *z, u32 nr);
+/* The whole run that begins at @block. */
+void blank_take_run(struct zone *z, u32 block);
+/* What was taken is up and idle now; @dirty: not known to be zero. */
+void blank_up(struct zone *z, u32 block, u32 nr, bool dirty);
+/* The same, but all of its pages are taken. */
+void blank_up_full(struct zone *z, u32 block, u32 nr, bool dirty);
 /* All that is blank in [@block, @block + @nr) is. */
 void blank_publish(struct zone *z, u32 block, u32 nr);
-/* Lazy blocks in [@from, @to) that are idle and zero become blank. */
-void blank_settle(struct zone *z, u32 from, u32 to);
+/*
+ * Blocks that a lazy run begins with and fills, and that are to become blank,
+ * are the caller's now; how many.
+ */
+u32 blank_detach_full(struct zone *z, u32 pfn, u32 nr);
+/*
+ * Lazy blocks in [@from, @to) become blank: those that are idle and zero, or,
+ * if @warmth is any, idle; and the first @detached, which are the caller's.
+ */
+void blank_settle(struct zone *z, u32 from, u32 to, u32 detached,
+		  u32 warmth);
 bool blank_is_too_much(const struct zone *z);
-/* Unmaps all that is blank; how many blocks. */
-u32 blank_drop(struct zone *z);
+/* Unmaps all that is blank; how many blocks, and how many of them warm. */
+u32 blank_drop(struct zone *z, u32 *warm);
+
+/* --- warm.c --- */
+
+/* What a block counts for in the budget where all of it may be resident. */
+#define WARM_FULL	16U
+
+void warm_init(struct zone *z);
+/*
+ * The warmth of a lazy run that its owner is about to free; 0: it is to be
+ * discarded instead.
+ */
+u32 warm_grade(struct zone *z, u32 pfn, u32 nr);
+/* All under zone.lock, but the last. */
+void warm_add(struct zone *z, u32 block);
+void warm_remove(struct zone *z, u32 block);
+bool warm_is_too_much(const struct zone *z);
+/* Discards what was freed longest ago, down to the budget. */
+void warm_trim(struct zone *z);
 
 /* --- early.c --- */
 

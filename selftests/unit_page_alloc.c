@@ -54,16 +54,6 @@ static void run_verify(const struct run *r)
 	}
 }
 
-static bool is_zero(u32 pfn, u32 nr)
-{
-	const u64 *p = pfn_to_ptr(pfn);
-
-	for (size_t i = 0; i < nr * PAGE_BYTES / 8; i++)
-		if (p[i])
-			return false;
-	return true;
-}
-
 static u32 random_length(void)
 {
 	switch (rnd(20)) {
@@ -356,18 +346,6 @@ START_TEST(no_thrash_at_a_boundary)
 }
 END_TEST
 
-static bool readable(const void *p)
-{
-	int fds[2];
-	bool ok;
-
-	ck_assert_int_eq(pipe(fds), 0);
-	ok = write(fds[1], p, 1) == 1;
-	close(fds[0]);
-	close(fds[1]);
-	return ok;
-}
-
 START_TEST(what_is_down_stays_reserved)
 {
 	char *p, *other;
@@ -406,145 +384,6 @@ START_TEST(very_large_runs_go_at_once)
 	pages_free(pfn, nr);
 	ck_assert_uint_eq(zone_nr_up(z), 0);
 	check_zone(z);
-}
-END_TEST
-
-/* --- long runs --- */
-
-static u32 resident(u32 pfn, u32 nr)
-{
-	static unsigned char in_core[8 * PAGEBLOCK_PAGES];
-	size_t page = sysconf(_SC_PAGESIZE), pages = nr * PAGE_BYTES / page;
-	u32 n = 0;
-
-	ck_assert_uint_le(nr, sizeof(in_core));
-	ck_assert_int_eq(mincore(pfn_to_ptr(pfn), nr * PAGE_BYTES, in_core), 0);
-	for (size_t i = 0; i < pages; i++)
-		n += in_core[i] & 1;
-	return n;
-}
-
-/* What is freed holds no memory, is zero, and serves the next one in place. */
-START_TEST(blank_runs_are_taken_again)
-{
-	u32 nr = 3 * PAGEBLOCK_PAGES + 77, pfn;
-	struct zone *z;
-	bool zeroed;
-
-	start("thp,small");
-	NEED_ONE_NODE();
-	z = my_zone();
-	pfn = pages_alloc(nr, 0, 0, NULL);
-	ck_assert_uint_eq(z->lazy, 4);
-	for (int i = 0; i < 5; i++) {
-		memset(pfn_to_ptr(pfn), 1, PAGE_BYTES);
-		memset(pfn_to_ptr(pfn + nr - 1), 1, PAGE_BYTES);
-		pages_free(pfn, nr);
-		ck_assert_uint_eq(check_zone(z).blank, 4);
-		ck_assert_uint_eq(zone_nr_up(z), 0);
-		ck_assert_uint_eq(z->lazy, 0);
-		ck_assert_uint_eq(resident(pfn, nr), 0);
-		ck_assert_uint_eq(pages_alloc(nr, 0, RN_NOWAIT, &zeroed), pfn);
-		ck_assert(zeroed && is_zero(pfn + nr - 1, 1));
-	}
-	ck_assert_uint_eq(z->online[BACKING_SMALL], 4);
-	pages_free(pfn, nr);
-	ck_assert_uint_eq(pages_shrink(), 0);
-	ck_assert_uint_eq(check_zone(z).used, 0);
-	ck_assert(!readable(pfn_to_ptr(pfn)));
-}
-END_TEST
-
-/* The tail that somebody else has keeps its block from being blank. */
-START_TEST(shared_tail_is_left_alone)
-{
-	u32 nr = PAGEBLOCK_PAGES + 100, run, other;
-	struct zone *z;
-
-	start("small");
-	NEED_ONE_NODE();
-	z = my_zone();
-	run = pages_alloc(nr, 0, 0, NULL);
-	other = pages_alloc(64, 0, 0, NULL);
-	ck_assert_uint_eq(other >> PAGEBLOCK_ORDER,
-			  (run >> PAGEBLOCK_ORDER) + 1);
-	memset(pfn_to_ptr(run), 1, nr * PAGE_BYTES);
-	memset(pfn_to_ptr(other), 2, 64 * PAGE_BYTES);
-	pages_free(run, nr);
-	ck_assert_uint_eq(check_zone(z).blank, 1);
-	ck_assert_int_eq(*(char *)pfn_to_ptr(other + 63), 2);
-	pages_free(other, 64);
-	ck_assert_uint_eq(check_zone(z).idle, 1);
-}
-END_TEST
-
-/* Only a whole block between two others is worth a huge page. */
-START_TEST(advice_leaves_the_ends_to_base_pages)
-{
-	u32 nr = 4 * PAGEBLOCK_PAGES, pfn, block;
-
-	start("thp,small");
-	NEED_ONE_NODE();
-	if (!thp_enabled()) {
-		skip_part(__func__, "no THP");
-		return;
-	}
-	pfn = pages_alloc(nr, 0, 0, NULL);
-	block = pfn >> PAGEBLOCK_ORDER;
-	for (u32 i = 0; i < 4; i++)
-		ck_assert_int_eq(mem.blocks[block + i].advice == ADVICE_HUGE,
-				 i == 1 || i == 2);
-	memset(pfn_to_ptr(pfn), 1, nr * PAGE_BYTES);
-	ck_assert_uint_eq(thp_bytes_in(block, 1), 0);
-	ck_assert_uint_eq(thp_bytes_in(block + 3, 1), 0);
-	pages_free(pfn, nr);
-	/* Its front, as a run of its own, ends where a huge page was. */
-	ck_assert_uint_eq(pages_alloc(nr / 2 - 1, 0, 0, NULL), pfn);
-	ck_assert_int_eq(mem.blocks[block + 1].advice, ADVICE_SMALL);
-	ck_assert_uint_eq(check_zone(my_zone()).blank, 2);
-}
-END_TEST
-
-/* What is blank is an address that others may have. */
-START_TEST(blank_blocks_come_up_for_others)
-{
-	u32 run, one;
-	struct zone *z;
-
-	start("small");
-	NEED_ONE_NODE();
-	z = my_zone();
-	run = pages_alloc(2 * PAGEBLOCK_PAGES, 0, 0, NULL);
-	pages_free(run, 2 * PAGEBLOCK_PAGES);
-	one = pages_alloc(1, 0, 0, NULL);
-	ck_assert_uint_eq(one, run);
-	memset(pfn_to_ptr(one), 1, PAGE_BYTES);
-	ck_assert_uint_eq(check_zone(z).blank, 1);
-	ck_assert_uint_eq(z->lazy, 0);
-	/* Grows over the blank one, and past it. */
-	pages_free(one, 1);
-	run = pages_alloc(PAGEBLOCK_PAGES, 0, 0, NULL);
-	ck_assert(pages_extend(run, PAGEBLOCK_PAGES, 3 * PAGEBLOCK_PAGES, 0));
-	memset(pfn_to_ptr(run), 1, 3 * PAGEBLOCK_BYTES);
-	ck_assert_uint_eq(check_zone(z).blank, 0);
-	pages_free(run, 3 * PAGEBLOCK_PAGES);
-	ck_assert_uint_eq(check_zone(z).blank, 2);
-}
-END_TEST
-
-START_TEST(blank_is_bounded)
-{
-	enum { MOST = 40 };
-	struct zone *z;
-
-	start("small");
-	z = my_zone();
-	/* Each is longer than all that is blank. */
-	for (u32 i = 2; i < MOST; i++)
-		pages_free(pages_alloc(i * PAGEBLOCK_PAGES, 0, 0, NULL),
-			   i * PAGEBLOCK_PAGES);
-	ck_assert_uint_le(check_zone(z).blank, 512);
-	ck_assert_uint_gt(z->offline, 0);
 }
 END_TEST
 
@@ -761,12 +600,6 @@ static void add_zone_tests(Suite *s)
 	t = tcase(s, "small heaps");
 	tcase_add_test(t, small_first_then_the_ladder);
 	tcase_add_test(t, dense_small_blocks_become_huge);
-	t = tcase(s, "long runs");
-	tcase_add_test(t, blank_runs_are_taken_again);
-	tcase_add_test(t, shared_tail_is_left_alone);
-	tcase_add_test(t, advice_leaves_the_ends_to_base_pages);
-	tcase_add_test(t, blank_blocks_come_up_for_others);
-	tcase_add_test(t, blank_is_bounded);
 	t = tcase(s, "growing");
 	tcase_add_test(t, realloc_grows_in_place_and_shrinks);
 	tcase_add_test(t, realloc_moves_small);

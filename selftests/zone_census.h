@@ -11,12 +11,14 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "hugepages.h"
 
 #define MIB		(1UL << 20)
 
-static const char *no_huge;	/* why there are no hugetlb pages */
+static const char *no_huge __attribute__((unused)); /* why there are no hugetlb pages */
 
 #define NEED_HUGE() do {						\
 	if (no_huge) {							\
@@ -110,24 +112,54 @@ static inline void check_block(const struct zone *z, u32 block, struct census *c
 	}
 }
 
-/* The listed runs are all that is blank, each where its length belongs. */
-static inline void check_blank_lists(const struct zone *z)
+/* Each listed run is where its length belongs; blocks of them all. */
+static inline u32 check_run_lists(const struct zone *z,
+				  const struct run_lists *lists, bool warm)
 {
 	u32 sum = 0;
 
 	for (u32 i = 0; i < NR_BLANK_LISTS; i++) {
-		u32 at = z->blank_list[i];
+		u32 at = lists->first[i];
 
-		ck_assert_int_eq(z->blank_mask >> i & 1, at != NO_BLOCK);
+		ck_assert_int_eq(lists->mask >> i & 1, at != NO_BLOCK);
 		for (; at != NO_BLOCK; at = mem.blocks[at].next) {
 			u32 nr = mem.blocks[at].nr_blank;
 
+			ck_assert_int_eq(mem.blocks[at].warmth != 0,
+					 warm);
 			ck_assert_uint_eq(min(nr, NR_BLANK_LISTS), i + 1);
 			ck_assert_uint_eq(run_length(z, RUN_BLANK, at, nr), nr);
 			sum += nr;
 		}
 	}
-	ck_assert_uint_eq(sum, z->nr_blank);
+	return sum;
+}
+
+/* The warm ones by age are those that the lists have. */
+static inline void check_ages(const struct zone *z)
+{
+	u32 sum = 0, older = NO_BLOCK;
+
+	for (u32 at = z->warm_oldest; at != NO_BLOCK;
+	     at = mem.blocks[at].newer) {
+		ck_assert_uint_eq(mem.blocks[at].older, older);
+		older = at;
+		sum += mem.blocks[at].nr_blank;
+	}
+	ck_assert_uint_eq(z->warm_newest, older);
+	ck_assert_uint_eq(sum, z->nr_warm);
+	ck_assert_int_eq(!z->nr_warm, !z->warm_weight);
+}
+
+/* The listed runs are all that is blank. */
+static inline void check_blank_lists(const struct zone *z)
+{
+	u32 cold = check_run_lists(z, &z->blank_runs, false);
+	u32 warm = check_run_lists(z, &z->warm_runs, true);
+
+	ck_assert_uint_eq(warm, z->nr_warm);
+	ck_assert_uint_eq(cold + warm, z->nr_blank);
+	check_ages(z);
 }
 
 static inline struct census check_zone(struct zone *z)
@@ -153,6 +185,43 @@ static inline struct census check_zone(struct zone *z)
 static inline struct zone *my_zone(void)
 {
 	return &zones[node_fallback(numa_local_node(), 0)];
+}
+
+/* --- memory --- */
+
+static inline bool is_zero(u32 pfn, u32 nr)
+{
+	const u64 *p = pfn_to_ptr(pfn);
+
+	for (size_t i = 0; i < nr * PAGE_BYTES / 8; i++)
+		if (p[i])
+			return false;
+	return true;
+}
+
+static inline bool readable(const void *p)
+{
+	int fds[2];
+	bool ok;
+
+	ck_assert_int_eq(pipe(fds), 0);
+	ok = write(fds[1], p, 1) == 1;
+	close(fds[0]);
+	close(fds[1]);
+	return ok;
+}
+
+static inline u32 resident(u32 pfn, u32 nr)
+{
+	static unsigned char in_core[8 * PAGEBLOCK_PAGES];
+	size_t page = sysconf(_SC_PAGESIZE), pages = nr * PAGE_BYTES / page;
+	u32 n = 0;
+
+	ck_assert_uint_le(nr, sizeof(in_core));
+	ck_assert_int_eq(mincore(pfn_to_ptr(pfn), nr * PAGE_BYTES, in_core), 0);
+	for (size_t i = 0; i < pages; i++)
+		n += in_core[i] & 1;
+	return n;
 }
 
 static inline TCase *tcase(Suite *s, const char *name)
