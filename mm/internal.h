@@ -115,6 +115,7 @@ enum rung { RUNG_END, RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL };
  * @fork_copy: RN_FORK=copy: a child gets a copy of what lies in hugetlb pages
  * @slabinfo: RN_SLABINFO: where the dump goes at exit, NULL for nowhere
  * @slabinfo_signal: RN_SLABINFO_SIGNAL: the signal that also asks for it, or 0
+ * @vmstat: RN_VMSTAT: where rn_vmstat() goes at exit, NULL for nowhere
  */
 struct options {
 	enum rung ladder[MAX_RUNGS + 1];
@@ -126,6 +127,7 @@ struct options {
 	bool fork_copy;
 	const char *slabinfo;
 	int slabinfo_signal;
+	const char *vmstat;
 };
 
 extern struct options options;
@@ -382,7 +384,7 @@ int seq_close(struct seq *s);	/* 0 or -errno */
 /* Each part writes its own "name value" lines. */
 void vmstat_pages(struct seq *s);	/* ladder.c */
 void vmstat_percpu(struct seq *s);	/* percpu.c */
-void slabinfo_init(void);		/* RN_SLABINFO */
+void slabinfo_init(void);		/* RN_SLABINFO and RN_VMSTAT */
 
 #pragma GCC visibility pop
 

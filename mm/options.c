@@ -194,6 +194,7 @@ static void read_slabinfo(void)
 	const char *value = secure_getenv("RN_SLABINFO_SIGNAL");
 
 	options.slabinfo = secure_getenv("RN_SLABINFO");
+	options.vmstat = secure_getenv("RN_VMSTAT");
 	if (!value)
 		return;
 	options.slabinfo_signal = parse_signal(value);
@@ -205,7 +206,7 @@ static void read_slabinfo(void)
 
 static const char *const known[] = {
 	"RN_FORK", "RN_HUGEPAGESIZE", "RN_HUGETLB", "RN_LADDER", "RN_PERCPU", "RN_RESERVATION",
-	"RN_RESERVE", "RN_SLABINFO", "RN_SLABINFO_SIGNAL",
+	"RN_RESERVE", "RN_SLABINFO", "RN_SLABINFO_SIGNAL", "RN_VMSTAT",
 };
 
 /* A misspelt option must not be dropped in silence. */

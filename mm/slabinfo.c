@@ -56,33 +56,45 @@ RN_API int rn_slabinfo(int fd)
 	return seq_close(&s);
 }
 
-/* RN_SLABINFO: to stderr or into a file, which is written anew. */
-static void dump(void)
+/* What @variable asks for: to stderr or into a file, which is written anew. */
+static void dump(const char *variable, const char *where, int (*text)(int fd))
 {
 	int fd = STDERR_FILENO, ret;
 
-	if (strcmp(options.slabinfo, "stderr")) {
-		fd = sys_open(options.slabinfo, O_WRONLY | O_CREAT | O_TRUNC,
-			      0666);
+	if (!where)
+		return;
+	if (strcmp(where, "stderr")) {
+		fd = sys_open(where, O_WRONLY | O_CREAT | O_TRUNC, 0666);
 		if (fd < 0) {
-			report("RN_SLABINFO=%s: %s", options.slabinfo,
-			       error_text(errno));
+			report("%s=%s: %s", variable, where, error_text(errno));
 			return;
 		}
 	}
-	ret = rn_slabinfo(fd);
+	ret = text(fd);
 	if (ret)
-		report("RN_SLABINFO=%s: %s", options.slabinfo, error_text(-ret));
+		report("%s=%s: %s", variable, where, error_text(-ret));
 	if (fd != STDERR_FILENO)
 		sys_close(fd);
 }
 
+static void dump_slabinfo(void)
+{
+	dump("RN_SLABINFO", options.slabinfo, rn_slabinfo);
+}
+
+static void dump_at_exit(void)
+{
+	dump_slabinfo();
+	dump("RN_VMSTAT", options.vmstat, rn_vmstat);
+}
+
+/* Not rn_vmstat(), which takes locks. */
 static void dump_on_signal(int signal)
 {
 	int saved = errno;
 
 	(void)signal;
-	dump();
+	dump_slabinfo();
 	errno = saved;
 }
 
@@ -92,9 +104,9 @@ void slabinfo_init(void)
 		.sa_handler = dump_on_signal, .sa_flags = SA_RESTART,
 	};
 
-	if (!options.slabinfo)
+	if (!options.slabinfo && !options.vmstat)
 		return;
-	if (atexit(dump))
+	if (atexit(dump_at_exit))
 		report("RN_SLABINFO: no dump at exit: out of memory");
 	if (options.slabinfo_signal &&
 	    sigaction(options.slabinfo_signal, &action, NULL))

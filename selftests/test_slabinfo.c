@@ -378,6 +378,25 @@ START_TEST(dump_at_exit)
 }
 END_TEST
 
+START_TEST(vmstat_at_exit)
+{
+	char path[] = "/tmp/vmstat-XXXXXX";
+	static char text[1 << 16];
+	FILE *f;
+
+	close(mkstemp(path));
+	setenv("RN_VMSTAT", path, 1);
+	run_child(0);
+	f = fopen(path, "r");
+	ck_assert_ptr_nonnull(f);
+	text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+	fclose(f);
+	ck_assert_int_eq(number_after(text, "nr_slabs"), 1);
+	ck_assert_ptr_nonnull(strstr(text, "\nnode0_numa_hit "));
+	unlink(path);
+}
+END_TEST
+
 START_TEST(dump_on_signal)
 {
 	char path[] = "/tmp/slabinfo-XXXXXX", *text;
@@ -496,6 +515,7 @@ int main(void)
 	tcase_add_test(text, bad_descriptor);
 	tcase_add_test(tools, stock_tools);
 	tcase_add_test(dumps, dump_at_exit);
+	tcase_add_test(dumps, vmstat_at_exit);
 	tcase_add_test(dumps, dump_on_signal);
 	tcase_add_test(dumps, dump_goes_nowhere);
 	tcase_add_test(dumps, bad_options);

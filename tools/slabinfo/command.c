@@ -93,26 +93,26 @@ static int wait_for(pid_t pid, const char *name)
 	return 128 + WTERMSIG(status);
 }
 
-int run_command(char **argv, struct caches *all)
+int run_command(char **argv, const char *variable, struct text *left)
 {
 	FILE *f = make_temporary();
 	struct stat st;
 	int status;
 
-	if (setenv("RN_SLABINFO", temporary, 1))
+	if (setenv(variable, temporary, 1))
 		die("out of memory");
 	status = wait_for(spawn(argv), argv[0]);
 	if (fstat(fileno(f), &st))
 		die("%s: %s", temporary, strerror(errno));
+	*left = (struct text){ 0 };
 	if (st.st_size) {
-		read_caches(f, temporary, all);
-	} else {
-		fprintf(stderr, "slabinfo: %s left no slabinfo: it does not "
-			"use libslab, or it did not end by exit()\n", argv[0]);
-		status = status ? status : EXIT_TROUBLE;
+		*left = (struct text){ f, temporary };
+		return status;
 	}
+	fprintf(stderr, "slabinfo: %s left no slabinfo: it does not use "
+		"libslab, or it did not end by exit()\n", argv[0]);
 	fclose(f);
-	return status;
+	return status ? status : EXIT_TROUBLE;
 }
 
 /* --- a command that reads /proc/slabinfo --- */
@@ -153,13 +153,16 @@ static void own_mounts(void)
 static void check_text(const char *file)
 {
 	struct caches all;
+	struct text text;
 	struct stat st;
 
 	if (stat(file, &st))
 		die("%s: %s", file, strerror(errno));
 	if (!S_ISREG(st.st_mode))
 		die("%s: not a regular file, which can be mounted", file);
-	read_file(file, &all);
+	text = open_text(file);
+	read_caches(text.file, text.name, &all);
+	fclose(text.file);
 	free_caches(&all);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * One object a line and a cache, as slabbench writes one a line and a run.
+ * One object a line and a cache or a node, as slabbench writes one a line and a
+ * run.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -21,6 +22,13 @@ static json_t *cache_object(const struct cache *c)
 			 "used_bytes", (json_int_t)c->used);
 }
 
+static void print_object(json_t *object)
+{
+	if (json_dumpf(object, stdout, JSON_COMPACT) || putchar('\n') == EOF)
+		die("standard output: %s", strerror(errno));
+	json_decref(object);
+}
+
 void print_json(const struct caches *all)
 {
 	for (size_t i = 0; i < all->nr; i++) {
@@ -30,9 +38,31 @@ void print_json(const struct caches *all)
 		if (!object)
 			die("%s: cannot be written as JSON",
 			    all->cache[i].name);
-		if (json_dumpf(object, stdout, JSON_COMPACT) ||
-		    putchar('\n') == EOF)
-			die("standard output: %s", strerror(errno));
-		json_decref(object);
+		print_object(object);
+	}
+}
+
+static json_t *node_object(unsigned int node, const uint64_t *figure)
+{
+	json_t *object = json_pack("{s:I}", "node", (json_int_t)node);
+
+	for (int i = 0; object && i < NR_FIGURES; i++)
+		if (json_object_set_new(object, figure_name(i),
+					json_integer((json_int_t)figure[i])))
+			die("out of memory");
+	return object;
+}
+
+void print_nodes_json(const struct nodes *all, const struct choice *choice)
+{
+	for (unsigned int node = 0; node < all->nr; node++) {
+		json_t *object;
+
+		if (!node_is_chosen(all, node, choice))
+			continue;
+		object = node_object(node, all->figure[node]);
+		if (!object)
+			die("out of memory");
+		print_object(object);
 	}
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * slabinfo: shows the slabinfo text of a program that uses libslab, with the
- * options of the kernel's tools/mm/slabinfo. Those that need more than the text
- * has (activity, shrinking, NUMA, validation, tracking) are not here.
+ * options of the kernel's tools/mm/slabinfo, or what its vmstat text says of
+ * nodes. Options that need more than the texts have (activity, shrinking,
+ * validation, tracking) are not here.
  */
 #include <argp.h>
 #include <errno.h>
@@ -13,7 +14,10 @@
 
 const char *argp_program_version = "slabinfo " RN_VERSION;
 
-enum { SHOW_LIST = 1, SHOW_TOTALS = 2, SHOW_REPORT = 4, SHOW_JSON = 8 };
+enum {
+	SHOW_LIST = 1, SHOW_TOTALS = 2, SHOW_REPORT = 4, SHOW_JSON = 8,
+	SHOW_NODES = 16
+};
 enum { OPT_AS_PROC = 0x100 };
 
 struct arguments {
@@ -29,13 +33,14 @@ static const struct argp_option options[] = {
 	{ "slabs", 'l', NULL, 0, "A line for each cache (the default)", 1 },
 	{ "report", 'r', NULL, 0, "A report on each cache", 1 },
 	{ "Totals", 'T', NULL, 0, "A summary of all caches", 1 },
-	{ "json", 'j', NULL, 0, "A line of JSON for each cache", 1 },
+	{ "numa", 'N', NULL, 0, "A line for each node, of vmstat text", 1 },
+	{ "json", 'j', NULL, 0, "A line of JSON for each cache or node", 1 },
 	{ NULL, 0, NULL, 0, "Which caches, and how:", 2 },
 	{ "cache", 'c', "REGEX", 0,
 	  "Those whose name matches the extended regular expression", 2 },
 	{ "empty", 'e', NULL, 0, "Those without an object in use", 2 },
 	{ "zero", 'z', NULL, 0, "Those without a slab too", 2 },
-	{ "lines", 'N', "K", 0, "The first K", 2 },
+	{ "lines", 'n', "K", 0, "The first K", 2 },
 	{ "Size", 'S', NULL, 0, "Sort by size, largest first", 2 },
 	{ "Loss", 'L', NULL, 0,
 	  "Sort by loss (bytes not in use), largest first", 2 },
@@ -55,10 +60,14 @@ static const char doc[] =
 	"Objects are those in use, Free those that are not, O/S the objects "
 	"in a slab, O its order (of pages of 4 KiB), %Ef the share of the "
 	"space that is in use.\n\n"
+	"With --numa the text is that of rn_vmstat(), which RN_VMSTAT makes a "
+	"program write: pageblocks of 2 MiB by what they are backed by, and "
+	"allocations counted as numastat counts pages.\n\n"
 	"The exit status is that of COMMAND, or 1 when something went wrong "
 	"here.\n\n"
 	"Examples:\n"
 	"  slabinfo -S -- wordfreq README.rst\n"
+	"  slabinfo -N -- numactl --interleave=all wordfreq README.rst\n"
 	"  RN_SLABINFO=out wordfreq README.rst; slabinfo -T out\n"
 	"  slabinfo --as-proc=out -- slabtop -o";
 
@@ -83,7 +92,7 @@ static size_t number_of_lines(const char *arg, struct argp_state *state)
 	errno = 0;
 	n = strtoul(arg, &end, 10);
 	if (*arg < '0' || *arg > '9' || *end || errno || !n)
-		argp_error(state, "-N %s: not a number of lines", arg);
+		argp_error(state, "-n %s: not a number of lines", arg);
 	return n;
 }
 
@@ -102,11 +111,15 @@ static void take_argument(struct arguments *args, char *arg,
 	}
 }
 
+static bool is_about_caches(const struct choice *c)
+{
+	return c->sort || c->inverted || c->lines || c->empty || c->pattern;
+}
+
 /* Is anything of it not as it was at the start? */
 static bool is_chosen(const struct choice *c)
 {
-	return c->sort || c->inverted || c->lines || c->zero || c->empty ||
-	       c->pattern || c->bytes;
+	return is_about_caches(c) || c->zero || c->bytes;
 }
 
 static void check(const struct arguments *args, struct argp_state *state)
@@ -120,8 +133,12 @@ static void check(const struct arguments *args, struct argp_state *state)
 	if (args->as_proc && (args->show || is_chosen(&args->choice)))
 		argp_error(state, "--as-proc shows nothing itself, and takes "
 			   "no other option");
-	if (args->show & SHOW_JSON && args->show != SHOW_JSON)
+	if (args->show & SHOW_JSON && args->show & ~(SHOW_JSON | SHOW_NODES))
 		argp_error(state, "--json goes with no other form");
+	if (args->show & SHOW_NODES && (args->show & ~(SHOW_JSON | SHOW_NODES) ||
+					is_about_caches(&args->choice)))
+		argp_error(state, "--numa is about no cache: it goes with "
+			   "--json, --zero and --Bytes alone");
 }
 
 static error_t parse_show(int key, struct arguments *args)
@@ -138,6 +155,9 @@ static error_t parse_show(int key, struct arguments *args)
 		return 0;
 	case 'j':
 		args->show |= SHOW_JSON;
+		return 0;
+	case 'N':
+		args->show |= SHOW_NODES;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -159,7 +179,7 @@ static error_t parse_choice(int key, char *arg, struct argp_state *state)
 	case 'z':
 		choice->zero = true;
 		return 0;
-	case 'N':
+	case 'n':
 		choice->lines = number_of_lines(arg, state);
 		return 0;
 	case 'S':
@@ -198,17 +218,41 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static void show(const struct arguments *args, struct caches *all)
+static void show_nodes(const struct arguments *args, const struct text *text)
 {
-	choose_caches(all, &args->choice);
+	static struct nodes all;
+
+	read_nodes(text->file, text->name, &all);
 	if (args->show & SHOW_JSON)
-		print_json(all);
+		print_nodes_json(&all, &args->choice);
+	else
+		print_nodes(&all, &args->choice);
+}
+
+static void show_caches(const struct arguments *args, const struct text *text)
+{
+	struct caches all;
+
+	read_caches(text->file, text->name, &all);
+	choose_caches(&all, &args->choice);
+	if (args->show & SHOW_JSON)
+		print_json(&all);
 	if (args->show & SHOW_LIST)
-		print_list(all, &args->choice);
+		print_list(&all, &args->choice);
 	if (args->show & SHOW_REPORT)
-		print_report(all, &args->choice);
+		print_report(&all, &args->choice);
 	if (args->show & SHOW_TOTALS)
-		print_totals(all, &args->choice);
+		print_totals(&all, &args->choice);
+	free_caches(&all);
+}
+
+static void show(const struct arguments *args, const struct text *text)
+{
+	if (args->show & SHOW_NODES)
+		show_nodes(args, text);
+	else
+		show_caches(args, text);
+	fclose(text->file);
 	if (fflush(stdout) || ferror(stdout))
 		die("standard output: %s", strerror(errno));
 }
@@ -220,7 +264,7 @@ int main(int argc, char **argv)
 		.args_doc = "[FILE]\n-- COMMAND [ARGUMENT...]",
 	};
 	struct arguments args = { 0 };
-	struct caches all = { 0 };
+	struct text text;
 	int status = 0;
 
 	/* In order, or "FILE -- COMMAND" would be taken for a command FILE. */
@@ -230,12 +274,11 @@ int main(int argc, char **argv)
 	if (!args.show)
 		args.show = SHOW_LIST;
 	if (args.command)
-		status = run_command(args.command, &all);
+		status = run_command(args.command, args.show & SHOW_NODES ?
+				     "RN_VMSTAT" : "RN_SLABINFO", &text);
 	else
-		read_file(args.file ? args.file : "-", &all);
-	/* A command that left nothing has been told of. */
-	if (!args.command || all.nr)
-		show(&args, &all);
-	free_caches(&all);
+		text = open_text(args.file ? args.file : "-");
+	if (text.file)
+		show(&args, &text);
 	return status;
 }

@@ -38,6 +38,37 @@ struct caches {
 	size_t nr;
 };
 
+/* What is known of a node, in the order of the tables. */
+enum figure {
+	FIGURE_OBJECTS, FIGURE_ACTIVE, FIGURE_SLABS, FIGURE_SLAB_KB,
+	FIGURE_HUGETLB, FIGURE_THP, FIGURE_SMALL,
+	FIGURE_HIT, FIGURE_MISS, FIGURE_FOREIGN, FIGURE_INTERLEAVE,
+	FIGURE_LOCAL, FIGURE_OTHER, NR_FIGURES
+};
+
+/* More than any kernel has. */
+#define MAX_NODES	1024
+
+/**
+ * struct nodes - a text of rn_vmstat(), by node
+ * @nr: the highest node that it names, and one
+ * @figure: by node; 0 of what it does not name
+ */
+struct nodes {
+	unsigned int nr;
+	uint64_t figure[MAX_NODES][NR_FIGURES];
+};
+
+/**
+ * struct text - what a command left
+ * @file: to be read and closed, or NULL: nothing
+ * @name: of the file
+ */
+struct text {
+	FILE *file;
+	const char *name;
+};
+
 enum sort { SORT_NAME, SORT_SIZE, SORT_LOSS };
 
 /**
@@ -45,7 +76,7 @@ enum sort { SORT_NAME, SORT_SIZE, SORT_LOSS };
  * @sort: by what
  * @inverted: the other way round
  * @lines: so many at most; 0: all
- * @zero: those without slabs too
+ * @zero: those without slabs too; nodes without anything
  * @empty: only those without objects in use
  * @pattern: regular expression that the name must match, or NULL
  * @bytes: sizes in bytes, not in K, M or G
@@ -72,7 +103,8 @@ void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
 /* Reads all of @f; dies, naming @name and the line, where it is no slabinfo. */
 void read_caches(FILE *f, const char *name, struct caches *all);
-void read_file(const char *name, struct caches *all);
+/* A file to be read, or for "-" the standard input. */
+struct text open_text(const char *name);
 void free_caches(struct caches *all);
 
 /* --- list.c --- */
@@ -89,14 +121,29 @@ double percent(uint64_t part, uint64_t whole);
 
 void print_totals(const struct caches *all, const struct choice *choice);
 
+/* --- nodes.c --- */
+
+/* The name of a figure, in rn_vmstat() behind "nodeN_" and in JSON. */
+const char *figure_name(enum figure figure);
+/* Dies, naming @name and the line, where @f is no text of rn_vmstat(). */
+void read_nodes(FILE *f, const char *name, struct nodes *all);
+/* Is it shown? */
+bool node_is_chosen(const struct nodes *all, unsigned int node,
+		    const struct choice *choice);
+void print_nodes(const struct nodes *all, const struct choice *choice);
+
 /* --- json.c --- */
 
 void print_json(const struct caches *all);
+void print_nodes_json(const struct nodes *all, const struct choice *choice);
 
 /* --- command.c --- */
 
-/* Runs @argv to its end, reads what it left; its exit status. */
-int run_command(char **argv, struct caches *all);
+/*
+ * Runs @argv to its end; its exit status. *@left is what it was asked for by
+ * @variable; that there is nothing has been said.
+ */
+int run_command(char **argv, const char *variable, struct text *left);
 /* Becomes @argv, with @file in the place of /proc/slabinfo. */
 void run_as_proc(const char *file, char **argv) __attribute__((noreturn));
 

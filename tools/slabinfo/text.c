@@ -127,19 +127,16 @@ void read_caches(FILE *f, const char *name, struct caches *all)
 		die("%s: nothing is in it", name);
 }
 
-void read_file(const char *name, struct caches *all)
+struct text open_text(const char *name)
 {
-	FILE *f;
+	struct text text = { stdin, "standard input" };
 
-	if (!strcmp(name, "-")) {
-		read_caches(stdin, "standard input", all);
-		return;
-	}
-	f = fopen(name, "re");
-	if (!f)
+	if (!strcmp(name, "-"))
+		return text;
+	text = (struct text){ fopen(name, "re"), name };
+	if (!text.file)
 		die("%s: %s", name, strerror(errno));
-	read_caches(f, name, all);
-	fclose(f);
+	return text;
 }
 
 void free_caches(struct caches *all)
