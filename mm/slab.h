@@ -32,6 +32,7 @@
  *	of slabs that are not active
  * @fill: objects that the next refill asks for; doubles up to a sheaf, so that
  *	a cache used once does not take a slab's worth
+ * @refilling: threads that fill a sheaf from slabs right now
  * @refills: sheaves filled from slabs
  * @flushes: sheaves emptied into slabs
  * @miss: objects that were wanted on another node
@@ -49,7 +50,8 @@ struct cache_node {
 	u32 nr_slabs;
 	u64 nr_free;
 	u32 fill;
-	u64 refills __aligned(64);
+	u32 refilling __aligned(64);
+	u64 refills;
 	u64 flushes;
 	u64 miss, foreign;
 	u64 interleave, other;

@@ -19,6 +19,7 @@
 #include "slab.h"
 
 #include <rn/pages.h>
+#include <sched.h>
 #include <string.h>
 
 /*
@@ -208,6 +209,23 @@ static void install(struct rn_cache *c, struct cache_node *n,
 		give_back(c, n, out);
 }
 
+/* @s, or a new sheaf, with objects of *@node; NULL as get_full(). */
+static struct sheaf *fill_from_slabs(struct rn_cache *c, struct cache_node *n,
+				     struct sheaf *s, int *node,
+				     rn_gfp_t flags)
+{
+	if (!s)
+		s = sheaf_alloc(c->sheaf_capacity);
+	if (!s)
+		return NULL;
+	refill(c, n, s, refill_size(c, n), node, flags);
+	stat_inc(&n->refills);
+	if (sheaf_count(s))
+		return s;
+	barn_put(&n->barn, s);
+	return NULL;
+}
+
 /*
  * A sheaf with objects that lie on *@node: @s itself if another thread has
  * filled it, one from the barn, or @s (or a new one) refilled. NULL if there
@@ -225,16 +243,21 @@ static struct sheaf *get_full(struct rn_cache *c, struct cache_node *n,
 	full = barn_exchange_empty(&n->barn, s);
 	if (likely(full))
 		return full;
-	if (!s)
-		s = sheaf_alloc(c->sheaf_capacity);
-	if (!s)
-		return NULL;
-	refill(c, n, s, refill_size(c, n), node, flags);
-	stat_inc(&n->refills);
-	if (sheaf_count(s))
-		return s;
-	barn_put(&n->barn, s);
-	return NULL;
+	__atomic_fetch_add(&n->refilling, 1, __ATOMIC_RELAXED);
+	full = fill_from_slabs(c, n, s, node, flags);
+	__atomic_fetch_sub(&n->refilling, 1, __ATOMIC_RELAXED);
+	return full;
+}
+
+/*
+ * More threads fill sheaves than there are CPUs, so some of them wait for one.
+ * A thousand threads that begin at once need not have a sheaf each: who comes
+ * now does better to let these go on, and to look at its slot again.
+ */
+static bool is_crowded(const struct cache_node *n)
+{
+	return unlikely(READ_ONCE(n->refilling) >= nr_cpu_ids()) &&
+	       !READ_ONCE(n->barn.nr_full);
 }
 
 /* From the slot, the barn or the slabs of *@node; NULL as get_full(). */
@@ -252,7 +275,11 @@ static void *alloc_on(struct rn_cache *c, int *node, rn_gfp_t flags)
 		percpu_view(row, &v);
 		if (v.spare && sheaf_count(v.spare))
 			percpu_swap(row, &v);
-		else if (!v.main || !sheaf_count(v.main))
+		else if (v.main && sheaf_count(v.main))
+			;
+		else if (is_crowded(n))
+			sched_yield();
+		else
 			break;
 		object = percpu_pop(row);
 		if (object)
