@@ -319,6 +319,11 @@ size_t pages_shrink(void);
 /* Called before fork() while the gate is shut. */
 void warm_fork_prepare(void);
 
+/* --- ladder.c --- */
+
+/* A moment ago nothing could be brought up there, and another node had some. */
+bool node_was_full(int node, rn_gfp_t flags);
+
 /* --- reserve.c --- */
 
 /* rn_reserve() for who is inside the gate already. */

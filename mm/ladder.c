@@ -18,6 +18,7 @@
 
 #include <sched.h>
 #include <sys/mman.h>
+#include <time.h>
 
 /* One bring-up in 256th parts of what is up: few mappings, little overshoot. */
 #define EXTENT_SHIFT	8
@@ -234,6 +235,50 @@ static u32 grow_early(struct zone *z, u32 nr, rn_gfp_t flags, bool *zeroed)
 	return grow_by(z, &how, nr, zeroed);
 }
 
+/*
+ * A node on which nothing could be brought up, while another one had memory, is
+ * not asked again for a while: each time costs up to a millisecond, and would be
+ * lost for every object that comes from elsewhere. It is asked at once when
+ * blocks of it were given back, by who takes no other node, and before a
+ * request fails. What is up there is looked at in any case.
+ */
+#define FULL_MS	50
+
+static struct full {
+	u64 until;		/* ms */
+	u64 offline;		/* blocks that it had given back by then */
+} full[MAX_NODES][NR_CLASSES];
+
+static u64 now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (u64)now.tv_sec * 1000 + (u64)now.tv_nsec / 1000000;
+}
+
+static struct full *full_for(int node, bool hugetlb)
+{
+	return &full[node][hugetlb ? CLASS_HUGETLB : CLASS_OTHER];
+}
+
+static void set_full(int node, bool hugetlb)
+{
+	struct full *f = full_for(node, hugetlb);
+
+	WRITE_ONCE(f->offline, READ_ONCE(zones[node].offline));
+	WRITE_ONCE(f->until, now_ms() + FULL_MS);
+}
+
+bool node_was_full(int node, rn_gfp_t flags)
+{
+	struct full *f = full_for(node, flags & RN_HUGETLB);
+	u64 until = READ_ONCE(f->until);
+
+	return until && until > now_ms() &&
+		READ_ONCE(f->offline) == READ_ONCE(zones[node].offline);
+}
+
 /* What the next nodes have, or bring up by the rungs in @ladder. */
 static u32 other_nodes(u32 nr, int node, const enum rung *ladder,
 		       bool hugetlb, bool *zeroed)
@@ -267,21 +312,37 @@ static void tell_no_hugetlb(u32 nr)
 	       0, (unsigned long)nr << (PAGE_SHIFT - 10));
 }
 
-static u32 climb(u32 nr, int node, int wanted, rn_gfp_t flags, bool *zeroed)
+/* @skip: the node that is wanted was full a moment ago. */
+static u32 climb_past(u32 nr, int node, int wanted, rn_gfp_t flags,
+		      bool *zeroed, bool skip)
 {
 	bool elsewhere = !(flags & RN_THISNODE);
-	u32 pfn = grow_early(&zones[wanted], nr, flags, zeroed);
+	u32 pfn = NO_PFN;
 
+	if (!skip)
+		pfn = grow_early(&zones[wanted], nr, flags, zeroed);
 	for (const enum rung *r = ladder_for(flags);
 	     pfn == NO_PFN && *r != RUNG_END; r++) {
-		if (*r != RUNG_OTHER_NODE)
+		if (*r != RUNG_OTHER_NODE && !skip)
 			pfn = grow(&zones[wanted], rung_backing(*r), nr,
 				   zeroed);
-		else if (elsewhere)
+		else if (*r == RUNG_OTHER_NODE && elsewhere)
 			pfn = other_nodes(nr, node, hugetlb_only, true, zeroed);
 	}
 	if (pfn == NO_PFN && elsewhere && !(flags & RN_HUGETLB))
 		pfn = other_nodes(nr, node, options.ladder, false, zeroed);
+	return pfn;
+}
+
+static u32 climb(u32 nr, int node, int wanted, rn_gfp_t flags, bool *zeroed)
+{
+	bool skip = !(flags & RN_THISNODE) && node_was_full(wanted, flags);
+	u32 pfn = climb_past(nr, node, wanted, flags, zeroed, skip);
+
+	if (pfn == NO_PFN && skip)
+		return climb_past(nr, node, wanted, flags, zeroed, false);
+	if (pfn != NO_PFN && !skip && pfn_to_node(pfn) != wanted)
+		set_full(wanted, flags & RN_HUGETLB);
 	return pfn;
 }
 

@@ -305,13 +305,11 @@ static __always_inline void fetch_objects(const struct rn_cache *c,
 		__builtin_prefetch(object, 1);
 }
 
-struct page *slab_get(struct rn_cache *c, int *node, rn_gfp_t flags)
+/* One that is on a list, now the caller's; or NULL. */
+static struct page *take_listed(struct cache_node *n, const struct rn_cache *c)
 {
-	struct cache_node *n = cache_node_get(c, *node);
 	struct page *slab;
 
-	if (!n)
-		return NULL;
 	lock(&n->list_lock);
 	slab = pick(n);
 	if (slab) {
@@ -321,6 +319,40 @@ struct page *slab_get(struct rn_cache *c, int *node, rn_gfp_t flags)
 		take_freelist(n, slab);
 	}
 	unlock(&n->list_lock);
+	return slab;
+}
+
+/* What the next nodes have, before one of them gives a new slab. */
+static struct page *take_elsewhere(struct rn_cache *c, int *node)
+{
+	struct page *slab = NULL;
+	int other;
+
+	for (unsigned int i = 1; !slab; i++) {
+		struct cache_node *n;
+
+		other = node_fallback(*node, i);
+		if (other < 0)
+			return NULL;
+		n = smp_load_acquire(&c->node[other]);
+		if (n)
+			slab = take_listed(n, c);
+	}
+	*node = other;
+	return slab;
+}
+
+struct page *slab_get(struct rn_cache *c, int *node, rn_gfp_t flags)
+{
+	struct cache_node *n = cache_node_get(c, *node);
+	struct page *slab;
+
+	if (!n)
+		return NULL;
+	slab = take_listed(n, c);
+	if (!slab && !(flags & RN_THISNODE) &&
+	    node_was_full(*node, flags | c->gfp))
+		slab = take_elsewhere(c, node);
 	if (!slab)
 		return slab_new(c, node, flags);
 	fetch_objects(c, slab);

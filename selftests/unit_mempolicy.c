@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { OBJECTS = 4000, SIZE = 512 };
@@ -464,6 +465,69 @@ START_TEST(figures_of_what_had_to_come_from_elsewhere)
 }
 END_TEST
 
+/* --- a node that is full --- */
+
+static bool set_pool(int node, int pages)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/"
+		 "hugepages/hugepages-2048kB/nr_hugepages", node);
+	return write_text(path, "%d", pages);
+}
+
+static long refused_on(int node)
+{
+	return max(figure(node, "ladder_hugetlb_pool_empty"), 0) +
+	       max(figure(node, "ladder_hugetlb_populate_failed"), 0);
+}
+
+/* What comes from elsewhere asks the full node seldom, and loses nothing. */
+START_TEST(a_full_node_is_asked_seldom)
+{
+	enum { N = 20000 };
+	int poor = a_node(false);
+	long slabs, start;
+	struct timespec nap = { 0, 200000000 };
+	void *first;
+
+	if (poor < 0 || a_node(true) < 0) {
+		skip_part(__func__, "no node without and no node with "
+			  "hugetlb pages");
+		return;
+	}
+	first = rn_alloc_node(SIZE, RN_HUGETLB, poor);
+	ck_assert_ptr_nonnull(first);
+	ck_assert_int_ne(kernel_node(first), poor);
+	start = time(NULL);
+	for (int i = 0; i < N; i++)
+		ck_assert_ptr_nonnull(rn_alloc_node(SIZE, RN_HUGETLB, poor));
+	/* 20 times a second. */
+	ck_assert_int_le(refused_on(poor), (time(NULL) - start + 2) * 20);
+	slabs = vmstat("nr_slabs");
+	ck_assert_int_le(slabs, 4 + N * SIZE / (16 << 10));
+	/* Who wants no other node asks at once. */
+	ck_assert_ptr_null(rn_alloc_node(70000, RN_HUGETLB | RN_THISNODE,
+					 poor));
+	if (!set_pool(poor, 4)) {
+		skip_part(__func__, "the pool cannot be made larger");
+		return;
+	}
+	first = rn_alloc_node(70000, RN_HUGETLB | RN_THISNODE, poor);
+	ck_assert_int_eq(kernel_node(memset(first, 1, 70000)), poor);
+	nanosleep(&nap, NULL);
+	first = rn_alloc_node(4 << 20, RN_HUGETLB, poor);
+	ck_assert_int_eq(kernel_node(memset(first, 1, 4 << 20)), poor);
+	/* What is freed there is used there, full or not. */
+	ck_assert_int_ne(rn_addr_to_node(rn_alloc_node(4 << 20, RN_HUGETLB,
+						       poor)), poor);
+	rn_free(first);
+	first = rn_alloc_node(4 << 20, RN_HUGETLB, poor);
+	ck_assert_int_eq(rn_addr_to_node(first), poor);
+	set_pool(poor, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("mempolicy");
@@ -496,5 +560,8 @@ int main(void)
 	tcase_add_test(t, figures_of_a_bound_thread);
 	tcase_add_test(t, figures_of_interleaving);
 	tcase_add_test(t, figures_of_what_had_to_come_from_elsewhere);
+	t = tcase_create("full");
+	suite_add_tcase(s, t);
+	tcase_add_test(t, a_full_node_is_asked_seldom);
 	return suite_main(s);
 }
