@@ -16,20 +16,9 @@
 /* What is in the pools of the first four nodes with CPUs and memory. */
 static const long pools[] = { 10, 20, 5, 15 };
 
-static long before[ARRAY_LEN(pools)];
-
 static void set_pools(void)
 {
-	for (size_t i = 0; i < ARRAY_LEN(pools); i++) {
-		before[i] = pool_free(full_node(i));
-		pool_set(full_node(i), pools[i]);
-	}
-}
-
-static void put_back(void)
-{
-	for (size_t i = 0; i < ARRAY_LEN(pools); i++)
-		pool_set(full_node(i), before[i]);
+	pools_set(pools, ARRAY_LEN(pools));
 }
 
 /* A line nodeN_@name; one that is not written, because it is 0, is 0. */
@@ -148,7 +137,7 @@ int main(void)
 
 	need_full_nodes(ARRAY_LEN(pools));
 	tcase_set_timeout(tc, 10);
-	tcase_add_unchecked_fixture(tc, set_pools, put_back);
+	tcase_add_unchecked_fixture(tc, set_pools, pools_put_back);
 	tcase_add_test(tc, local_thp_before_remote_hugetlb);
 	tcase_add_test(tc, remote_hugetlb_nearest_first);
 	tcase_add_test(tc, pool_of_this_node_only);

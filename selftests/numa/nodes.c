@@ -99,7 +99,7 @@ static long pool_figure(int node, const char *name)
 	return n;
 }
 
-void pool_set(int node, long pages)
+static void pool_set(int node, long pages)
 {
 	char path[128];
 	FILE *f;
@@ -114,6 +114,36 @@ void pool_set(int node, long pages)
 long pool_free(int node)
 {
 	return pool_figure(node, "free_hugepages");
+}
+
+/* What ran before may have left no huge page whole. */
+static void make_huge_pages_whole(void)
+{
+	FILE *f = fopen("/proc/sys/vm/compact_memory", "w");
+
+	if (!f || fputs("1", f) < 0 || fclose(f))
+		ck_abort_msg("memory cannot be compacted");
+}
+
+static long before[MAX_TEST_NODES];
+static int nr_before;
+
+void pools_set(const long *pages, int nr)
+{
+	make_huge_pages_whole();
+	for (nr_before = 0; nr_before < nr; nr_before++) {
+		before[nr_before] = pool_figure(full_node(nr_before),
+						"nr_hugepages");
+		pool_set(full_node(nr_before), pages[nr_before]);
+	}
+}
+
+void pools_put_back(void)
+{
+	while (nr_before) {
+		nr_before--;
+		pool_set(full_node(nr_before), before[nr_before]);
+	}
 }
 
 void need_full_nodes(int wanted)

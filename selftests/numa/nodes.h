@@ -28,8 +28,12 @@ void run_on(int node);
 void pages_where(void *const *pages, int *node, size_t n);
 int page_where(const void *page);
 
-/* Sets the pool of 2 MiB pages of a node; the test fails where it cannot. */
-void pool_set(int node, long pages);
+/*
+ * Pools of 2 MiB pages. The i-th full node gets pages[i]; put_back() gives each
+ * what it had before. The test fails where that is not possible.
+ */
+void pools_set(const long *pages, int nr);
+void pools_put_back(void);
 long pool_free(int node);
 
 /* A program that needs so many nodes with both ends here, with 77, without. */

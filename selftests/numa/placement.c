@@ -163,6 +163,16 @@ START_TEST(where_it_was_asked_for)
 }
 END_TEST
 
+/* Enough for all of them on each node. */
+static void set_pools(void)
+{
+	long pages[MAX_TEST_NODES];
+
+	for (int i = 0; i < full_nodes(); i++)
+		pages[i] = 96 / full_nodes();
+	pools_set(pages, full_nodes());
+}
+
 int main(void)
 {
 	Suite *s = suite_create("placement");
@@ -170,6 +180,7 @@ int main(void)
 
 	need_full_nodes(2);
 	tcase_set_timeout(tc, 20);
+	tcase_add_unchecked_fixture(tc, set_pools, pools_put_back);
 	tcase_add_loop_test(tc, where_it_was_asked_for, 0, ARRAY_LEN(ladders));
 	suite_add_tcase(s, tc);
 	return suite_main(s);

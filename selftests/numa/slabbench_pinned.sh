@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# slabbench on one node of a guest, pinned there by numactl: the kernel's count
-# of pages for each node says where its memory came from.
+# slabbench on one node of a guest, pinned there by numactl: where its memory
+# came from by the counts of pages that the kernel has for each node, and by
+# those of objects and pageblocks that the library has.
 set -u
 
 # shellcheck source=selftests/shell-helpers
@@ -40,16 +41,28 @@ keeps_to()	# node
 		END { exit !(here > 5000 && away * 20 < here) }' >"$tmp/out"
 }
 
+# No object and no pageblock of another node, and a million of this one.
+counted_on()	# node
+{
+	awk -v node="$1" '
+		/^node[0-9]+_(numa_hit|numa_miss|pageblocks_small) / {
+			split(substr($1, 5), part, "_")
+			if (part[1] == node) here += $2
+			else away += $2
+		}
+		END { exit !(here > 1000000 && !away) }' "$tmp/vmstat"
+}
+
 # pinned NODE OPTION...: numactl's
 pinned()
 {
 	node=$1
 	shift
 	all_pages before
-	RN_LADDER=small numactl "$@" "$slabbench" run \
+	RN_VMSTAT=$tmp/vmstat RN_LADDER=small numactl "$@" "$slabbench" run \
 		-w small -n 300000 >"$tmp/log" 2>"$tmp/err" || return
 	all_pages after
-	keeps_to "$node"
+	keeps_to "$node" && counted_on "$node"
 }
 
 for node in 0 2; do
