@@ -4,7 +4,8 @@
  * (sysfs), and mapping them. Always anonymous, private and with the size by
  * name, since the default pool may be one of 1 GiB pages.
  *
- * The table of pools is written once, at the start.
+ * The table of pools is written once, at the start or, where hugetlb is not on
+ * the ladder, when somebody asks.
  */
 #define _GNU_SOURCE
 #include "internal.h"
@@ -23,8 +24,10 @@ struct hugetlb_pool hugetlb_pools[MAX_HUGE_SIZES];
 unsigned int nr_hugetlb_pools;
 
 static unsigned int default_shift;
+static struct lock read_lock;	/* a leaf, held once */
+static bool are_read;
 
-struct hugetlb_pool *hugetlb_pool(unsigned int shift)
+static struct hugetlb_pool *find_pool(unsigned int shift)
 {
 	for (unsigned int i = 0; i < nr_hugetlb_pools; i++)
 		if (hugetlb_pools[i].shift == shift)
@@ -32,16 +35,11 @@ struct hugetlb_pool *hugetlb_pool(unsigned int shift)
 	return NULL;
 }
 
-unsigned int hugetlb_default_shift(void)
-{
-	return default_shift;
-}
-
 static void choose_size(void)
 {
 	unsigned int wanted = options.huge_shift;
 
-	if (hugetlb_pool(wanted)) {
+	if (find_pool(wanted)) {
 		default_shift = wanted;
 		return;
 	}
@@ -51,7 +49,7 @@ static void choose_size(void)
 		       "%lu KiB; hugetlb is not used", 1UL << (wanted - 10));
 }
 
-void hugetlb_init(void)
+static void read_pools(void)
 {
 	long sizes[MAX_HUGE_SIZES];
 	int n = gethugepagesizes(sizes, MAX_HUGE_SIZES);
@@ -64,7 +62,31 @@ void hugetlb_init(void)
 		pool->shift = ilog2(sizes[i]);
 		nr_hugetlb_pools++;
 	}
-	choose_size();
+}
+
+void hugetlb_init(void)
+{
+	if (smp_load_acquire(&are_read))
+		return;
+	lock(&read_lock);
+	if (!are_read) {
+		read_pools();
+		choose_size();
+		smp_store_release(&are_read, true);
+	}
+	unlock(&read_lock);
+}
+
+struct hugetlb_pool *hugetlb_pool(unsigned int shift)
+{
+	hugetlb_init();
+	return find_pool(shift);
+}
+
+unsigned int hugetlb_default_shift(void)
+{
+	hugetlb_init();
+	return default_shift;
 }
 
 static u64 pool_figure(unsigned int shift, int node, const char *name)
@@ -135,6 +157,7 @@ static void pool_lines(struct seq *s, const struct hugetlb_pool *pool)
 
 void vmstat_hugetlb(struct seq *s)
 {
+	hugetlb_init();
 	seq_printf(s, "hugetlb_page_kb %lu\n",
 		   default_shift ? 1UL << (default_shift - 10) : 0);
 	for (unsigned int i = 0; i < nr_hugetlb_pools; i++)

@@ -31,8 +31,7 @@ static int init_floors(void)
 		ret = percpu_init();
 	if (!ret)
 		ret = slab_init();
-	if (!ret)
-		ret = kmalloc_init();
+	kmalloc_init();
 	return ret;
 }
 

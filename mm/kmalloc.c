@@ -20,10 +20,34 @@ static_assert(RN_CLASS_MAX == KMALLOC_MAX, "the public header's classes");
 static_assert(RN_CLASS(RN_CLASS_MAX) == RN_NR_CLASSES, "the last class");
 
 /* Slots of the classes up to SMALL_MAX, by (size - 1) / 8. */
-static u16 at_of_small[SMALL_MAX / 8];
+#define AT(i)		((u16)(RN_CLASS((i) * 8 + 8) << SLOT_SHIFT))
+#define AT_4(i)		AT(i), AT((i) + 1), AT((i) + 2), AT((i) + 3)
+#define AT_16(i)	AT_4(i), AT_4((i) + 4), AT_4((i) + 8), AT_4((i) + 12)
+
+static const u16 at_of_small[] = {
+	AT_16(0), AT_16(16), AT_16(32), AT_16(48),
+	AT_16(64), AT_16(80), AT_16(96), AT_16(112),
+};
+static_assert(sizeof(at_of_small) == SMALL_MAX / 8 * sizeof(u16),
+	      "an entry for each 8 bytes");
+
 /* Classes of all sizes above, by (size - 1) / 128: each ends on such a step. */
-static u8 class_of_large[KMALLOC_MAX / 128];
+#define OF(i)		((u8)RN_CLASS((i) * 128 + 128))
+#define OF_4(i)		OF(i), OF((i) + 1), OF((i) + 2), OF((i) + 3)
+#define OF_16(i)	OF_4(i), OF_4((i) + 4), OF_4((i) + 8), OF_4((i) + 12)
+#define OF_64(i)	OF_16(i), OF_16((i) + 16), OF_16((i) + 32), \
+			OF_16((i) + 48)
+
+static const u8 class_of_large[] = {
+	OF_64(0), OF_64(64), OF_64(128), OF_64(192),
+	OF_64(256), OF_64(320), OF_64(384), OF_64(448),
+};
+static_assert(sizeof(class_of_large) == KMALLOC_MAX / 128,
+	      "an entry for each 128 bytes");
+
 static u32 class_bytes[RN_NR_CLASSES + 1];
+
+/* Made when first asked for: most programs use a dozen. */
 static struct rn_cache *kmalloc_caches[RN_NR_CLASSES + 1];
 
 /* The same on hugetlb pages alone, made when first asked for. */
@@ -37,62 +61,70 @@ static inline unsigned int size_to_row(size_t size)
 	return class_of_large[(size - 1) / 128];
 }
 
-/* The largest size of the class, bit by bit: a search of all sizes is 0.1 ms. */
-static size_t class_size(unsigned int class_)
+/* Their rows are kept for them. The last size of each class is its own. */
+void kmalloc_init(void)
 {
-	size_t size = 8;
-
-	for (size_t step = KMALLOC_MAX / 2; step >= 8; step /= 2)
-		if (size + step <= KMALLOC_MAX &&
-		    RN_CLASS(size + step) <= class_)
-			size += step;
-	return size;
+	for (size_t size = 8; size <= SMALL_MAX; size += 8)
+		class_bytes[size_to_row(size)] = size;
+	for (size_t size = SMALL_MAX; size <= KMALLOC_MAX; size += 128)
+		class_bytes[size_to_row(size)] = size;
 }
 
-static struct rn_cache *class_new(const char *prefix, unsigned int class_,
-				  unsigned int flags)
+/* Under slab_mutex. */
+static struct rn_cache *class_new(unsigned int class_, unsigned int flags)
 {
 	struct rn_cache_args args = {
-		.sz = sizeof(args), .size = class_size(class_), .flags = flags,
+		.sz = sizeof(args), .size = class_bytes[class_], .flags = flags,
 	};
 	char name[32];
 
-	snprintf(name, sizeof(name), "%s-%zu", prefix, args.size);
-	return cache_new(name, &args);
+	snprintf(name, sizeof(name), "kmalloc%s-%zu",
+		 flags & RN_CACHE_HUGETLB ? "-hugetlb" : "", args.size);
+	return cache_new(name, &args, flags ? 0 : class_);
 }
 
-int kmalloc_init(void)
+/* The cache of a class in @caches, perhaps new; or NULL. */
+static struct rn_cache *class_cache(struct rn_cache **caches,
+				    unsigned int class_, unsigned int flags)
 {
-	for (unsigned int k = 1; k <= RN_NR_CLASSES; k++) {
-		kmalloc_caches[k] = class_new("kmalloc", k, 0);
-		if (!kmalloc_caches[k])
-			return -ENOMEM;
-		class_bytes[k] = class_size(k);
-	}
-	for (size_t size = 8; size <= SMALL_MAX; size += 8)
-		at_of_small[(size - 1) / 8] = slot_at(RN_CLASS(size));
-	for (size_t size = 128; size <= KMALLOC_MAX; size += 128)
-		class_of_large[(size - 1) / 128] = RN_CLASS(size);
-	return 0;
-}
-
-static struct rn_cache *hugetlb_cache(unsigned int class_)
-{
-	struct rn_cache *c = smp_load_acquire(&hugetlb_caches[class_]);
+	struct rn_cache *c = smp_load_acquire(&caches[class_]);
 	unsigned int ticket;
 
-	if (c)
+	if (likely(c))
 		return c;
 	ticket = gate_enter();
 	lock(&slab_mutex);
-	c = hugetlb_caches[class_];
+	c = caches[class_];
 	if (!c) {
-		c = class_new("kmalloc-hugetlb", class_, RN_CACHE_HUGETLB);
-		smp_store_release(&hugetlb_caches[class_], c);
+		c = class_new(class_, flags);
+		smp_store_release(&caches[class_], c);
 	}
 	unlock(&slab_mutex);
 	gate_exit(ticket);
 	return c;
+}
+
+/* As a request waits for memory, so does its cache; NULL if there is none. */
+static struct rn_cache *cache_for(size_t size, rn_gfp_t flags)
+{
+	bool hugetlb = flags & RN_HUGETLB;
+	struct rn_cache *c;
+
+	for (unsigned int round = 0; ; round++) {
+		c = class_cache(hugetlb ? hugetlb_caches : kmalloc_caches,
+				size_to_row(size),
+				hugetlb ? RN_CACHE_HUGETLB : 0);
+		if (likely(c) || !reclaim(flags, round))
+			return c;
+	}
+}
+
+int kmalloc_complete(void)
+{
+	for (unsigned int k = 1; k <= RN_NR_CLASSES; k++)
+		if (!class_cache(kmalloc_caches, k, 0))
+			return -ENOMEM;
+	return 0;
 }
 
 /* --- allocation --- */
@@ -133,12 +165,9 @@ static noinline void *alloc_slow(size_t size, rn_gfp_t flags, int node)
 		return fail(ENOMEM, flags, size);
 	if (size > KMALLOC_MAX)
 		return large_alloc(size, flags, node);
-	c = kmalloc_caches[size_to_row(size)];
-	if (flags & RN_HUGETLB) {
-		c = hugetlb_cache(size_to_row(size));
-		if (!c)
-			return fail(ENOMEM, flags, size);
-	}
+	c = cache_for(size, flags);
+	if (!c)
+		return fail(ENOMEM, flags, size);
 	return slab_alloc_slow(c, flags, node);
 }
 

@@ -7,6 +7,7 @@
  * could land in it, and none may publish a page that can still fail to come.
  *   up    map elsewhere -> bind -> (hugetlb: populate, verify) -> mremap in ->
  *         (others: bind, advise, name, populate, verify) -> caller publishes
+ *         early blocks: the same, but mprotect in place
  *         long runs: mprotect in place -> bind, name -> caller publishes
  *   down  one mmap(PROT_NONE, MAP_FIXED), which replaces atomically
  *   blank madvise(MADV_DONTNEED): still mapped, and zero
@@ -202,8 +203,7 @@ static void advise(void *p, size_t bytes, const struct bringup *how)
 {
 	if (how->backing == BACKING_THP)
 		madvise(p, bytes, MADV_HUGEPAGE);
-	else if (!rung_in_ladder(RUNG_THP) ||
-		 (how->early && (how->mapped || thp_is_for_all())))
+	else if (!rung_in_ladder(RUNG_THP) || how->early)
 		madvise(p, bytes, MADV_NOHUGEPAGE);
 	vma_name(p, bytes, how->backing == BACKING_THP ? "libslab-thp" :
 		 "libslab-small");
@@ -228,6 +228,16 @@ static enum step fill(void *p, size_t bytes, int node,
 	return STEP_OK;
 }
 
+/*
+ * In its place, in one call: what a small heap may hold is so little that the
+ * kernel need not be asked whether it accounts for it.
+ */
+static enum step open_early(u32 block, u32 nr)
+{
+	return mprotect(block_ptr(block), blocks_bytes(nr),
+			PROT_READ | PROT_WRITE) ? STEP_NO_MEMORY : STEP_OK;
+}
+
 static enum step map_in(u32 block, u32 nr)
 {
 	void *p = mmap(NULL, blocks_bytes(nr), PROT_READ | PROT_WRITE,
@@ -244,7 +254,10 @@ static enum step online_plain(u32 block, u32 nr, int node,
 
 	if (how->backing == BACKING_THP && !thp_enabled())
 		return STEP_UNSUPPORTED;
-	step = how->mapped ? STEP_OK : map_in(block, nr);
+	if (how->mapped)
+		step = STEP_OK;
+	else
+		step = how->early ? open_early(block, nr) : map_in(block, nr);
 	if (step)
 		return step;
 	step = fill(block_ptr(block), bytes, node, how);

@@ -50,6 +50,10 @@ static bool chunk_refill(size_t bytes)
 	return true;
 }
 
+/*
+ * What is small comes from the front and tables come from the end, so that the
+ * little that every program needs lies together, in few pages.
+ */
 static void *chunk_take(size_t bytes)
 {
 	void *p = NULL;
@@ -57,9 +61,12 @@ static void *chunk_take(size_t bytes)
 	lock(&meta_lock);
 	if (bytes <= chunk_left ||
 	    (bytes < META_CHUNK / 16 && chunk_refill(bytes))) {
-		p = chunk;
-		chunk += bytes;
 		chunk_left -= bytes;
+		p = chunk;
+		if (bytes < PAGE_BYTES)
+			chunk += bytes;
+		else
+			p = chunk + chunk_left;
 	}
 	unlock(&meta_lock);
 	return p;

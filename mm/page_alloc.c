@@ -18,7 +18,8 @@ int page_alloc_init(void)
 {
 	int err = 0;
 
-	hugetlb_init();
+	if (rung_in_ladder(RUNG_HUGETLB))
+		hugetlb_init();
 	zones = meta_alloc(nr_node_ids() * sizeof(*zones));
 	if (!zones)
 		return -ENOMEM;

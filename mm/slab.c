@@ -196,6 +196,9 @@ static struct page *slab_new(struct rn_cache *c, int *node, rn_gfp_t flags)
 		return NULL;
 	}
 	slab = pfn_to_page(pfn);
+	/* Of a page that nobody touched, a read and a write are two faults. */
+	WRITE_ONCE(slab->type, PAGE_SLAB);
+	barrier();
 	*slab = (struct page){
 		.type = PAGE_SLAB, .state = SLAB_ACTIVE, .order = c->order,
 		.freelist = NO_OBJECT, .private = NO_OBJECT,

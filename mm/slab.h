@@ -114,8 +114,12 @@ extern struct rn_cache *slab_caches;	/* the list; oldest first */
 extern struct rn_cache **cache_of_row;	/* by row on node 0 */
 
 int slab_init(void);
-/* Under slab_mutex, and neither merged nor counted: the library's own. */
-struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args);
+/*
+ * Under slab_mutex, and neither merged nor counted: the library's own. @row is
+ * the class whose cache it is, or 0.
+ */
+struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args,
+			   unsigned int row);
 struct cache_node *cache_node_get(struct rn_cache *c, int node);
 
 static inline unsigned int row_on(const struct rn_cache *c, int node)
@@ -222,7 +226,9 @@ void cache_usage(struct rn_cache *c, struct cache_usage *u);
 
 /* --- kmalloc.c --- */
 
-int kmalloc_init(void);
+void kmalloc_init(void);
+/* Makes the caches of all classes that are not there yet. 0 or -ENOMEM. */
+int kmalloc_complete(void);
 
 #pragma GCC visibility pop
 

@@ -9,6 +9,7 @@
 #include "slab.h"
 
 #include <rn/pages.h>
+#include <rn/slab-inline.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -20,7 +21,9 @@ struct rn_cache **cache_of_row;
 
 static struct rn_cache **list_end = &slab_caches;
 static struct rn_cache *spare_caches;	/* destroyed, by ->next_spare */
-static unsigned int rows_used = 1;	/* row 0 is nobody's, always empty */
+
+/* Row 0 is nobody's, always empty; then come the classes. */
+static unsigned int rows_used = RN_NR_CLASSES + 1;
 
 #define CACHE_ALIGN	64
 #define MAX_SLAB_ORDER	3
@@ -145,14 +148,14 @@ static struct rn_cache *take_spare(void)
 	return c;
 }
 
-/* A cache with a row, and nothing else. */
-static struct rn_cache *cache_struct(void)
+/* A cache with @row, or any row if that is 0, and nothing else. */
+static struct rn_cache *cache_struct(unsigned int row)
 {
-	struct rn_cache *c = take_spare();
+	struct rn_cache *c = row ? NULL : take_spare();
 
 	if (c)
 		return c;
-	if (rows_used >= 1U << row_node_shift)
+	if (!row && rows_used >= 1U << row_node_shift)
 		return NULL;
 	c = meta_alloc(sizeof(*c));
 	if (!c)
@@ -160,14 +163,34 @@ static struct rn_cache *cache_struct(void)
 	c->node = meta_alloc(nr_node_ids() * sizeof(*c->node));
 	if (!c->node)
 		return NULL;
-	c->row = rows_used++;
+	c->row = row ? row : rows_used++;
 	cache_of_row[c->row] = c;
 	return c;
 }
 
-struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args)
+/* In the list, classes come first, by size. */
+static struct rn_cache **class_place(unsigned int row)
 {
-	struct rn_cache *c = cache_struct();
+	struct rn_cache **p = &slab_caches;
+
+	while (*p && (*p)->row < row)
+		p = &(*p)->next;
+	return p;
+}
+
+static void list_insert(struct rn_cache *c, struct rn_cache **where)
+{
+	c->next = *where;
+	/* Pairs with the loads of those who list caches without the lock. */
+	smp_store_release(where, c);
+	if (list_end == where)
+		list_end = &c->next;
+}
+
+struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args,
+			   unsigned int row)
+{
+	struct rn_cache *c = cache_struct(row);
 
 	if (!c)
 		return NULL;
@@ -176,9 +199,7 @@ struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args)
 	set_name(c, name);
 	if (percpu_has_rseq() && !hot.node_rows)
 		c->fast_at = slot_at(c->row);
-	/* Pairs with the loads of those who list caches without the lock. */
-	smp_store_release(list_end, c);
-	list_end = &c->next;
+	list_insert(c, row ? class_place(row) : list_end);
 	return c;
 }
 
@@ -250,7 +271,8 @@ RN_API struct rn_cache *rn_cache_create(const char *name,
 		return NULL;
 	}
 	mm_init();
-	if (mm_init_error()) {
+	/* One of the classes may have that shape. */
+	if (mm_init_error() || kmalloc_complete()) {
 		if (args->flags & RN_PANIC)
 			bug("rn_cache_create(%s): out of memory", name);
 		errno = ENOMEM;
@@ -263,7 +285,7 @@ RN_API struct rn_cache *rn_cache_create(const char *name,
 		c->refcount++;
 		c->object_size = max(c->object_size, (u32)args->size);
 	} else {
-		c = cache_new(name, args);
+		c = cache_new(name, args, 0);
 	}
 	unlock(&slab_mutex);
 	gate_exit(ticket);

@@ -17,7 +17,6 @@
 int zone_init(struct zone *z, int node)
 {
 	u32 blocks = 1U << (mem.stripe_order - PAGEBLOCK_ORDER);
-	size_t bytes = DIV_ROUND_UP(blocks, 64) * sizeof(u64);
 
 	z->node = node;
 	z->first = (u32)node << (mem.stripe_order - PAGEBLOCK_ORDER);
@@ -25,19 +24,14 @@ int zone_init(struct zone *z, int node)
 	/* The last page of 16 TiB would be NO_PFN. */
 	if ((u64)(z->first + blocks) << PAGEBLOCK_ORDER > NO_PFN)
 		z->nr_blocks--;
-	for (int c = 0; c < NR_CLASSES; c++) {
+	for (int c = 0; c < NR_CLASSES; c++)
 		for (int i = 0; i < NR_LISTS; i++)
 			z->list[c][i] = NO_BLOCK;
-		z->idle[c] = meta_alloc(bytes);
-		if (!z->idle[c])
-			return -ENOMEM;
-	}
 	for (u32 i = 0; i < NR_BLANK_LISTS; i++)
 		z->blank_runs.first[i] = z->warm_runs.first[i] = NO_BLOCK;
 	warm_init(z);
-	z->used = meta_alloc(bytes);
-	z->blank = meta_alloc(bytes);
-	return z->used && z->blank ? 0 : -ENOMEM;
+	z->maps = meta_alloc(DIV_ROUND_UP(blocks, 64) * sizeof(*z->maps));
+	return z->maps ? 0 : -ENOMEM;
 }
 
 u32 zone_nr_idle(const struct zone *z)
@@ -53,57 +47,60 @@ u32 zone_nr_up(const struct zone *z)
 
 /* --- bitmaps; positions are relative to the first block of the stripe --- */
 
-static void bits_set(u64 *map, u32 at, u32 nr)
+static void bits_set(struct zone *z, enum map map, u32 at, u32 nr)
 {
 	for (u32 i = at; i < at + nr; i++)
-		map[i / 64] |= 1ULL << i % 64;
+		z->maps[i / 64][map] |= 1ULL << i % 64;
 }
 
-static void bits_clear(u64 *map, u32 at, u32 nr)
+static void bits_clear(struct zone *z, enum map map, u32 at, u32 nr)
 {
 	for (u32 i = at; i < at + nr; i++)
-		map[i / 64] &= ~(1ULL << i % 64);
+		z->maps[i / 64][map] &= ~(1ULL << i % 64);
 }
 
-static bool bit_test(const u64 *map, u32 at)
+static bool bit_test(const struct zone *z, enum map map, u32 at)
 {
-	return map[at / 64] >> at % 64 & 1;
+	return z->maps[at / 64][map] >> at % 64 & 1;
 }
 
 bool block_is_idle(const struct zone *z, u32 block)
 {
 	u32 at = block - z->first;
 
-	return at < z->high && (bit_test(z->idle[CLASS_HUGETLB], at) ||
-				bit_test(z->idle[CLASS_OTHER], at));
+	return at < z->high && (bit_test(z, MAP_IDLE + CLASS_HUGETLB, at) ||
+				bit_test(z, MAP_IDLE + CLASS_OTHER, at));
 }
 
 bool block_is_blank(const struct zone *z, u32 block)
 {
 	u32 at = block - z->first;
 
-	return at < z->high && bit_test(z->blank, at);
+	return at < z->high && bit_test(z, MAP_BLANK, at);
 }
 
 bool block_is_used(const struct zone *z, u32 block)
 {
 	u32 at = block - z->first;
 
-	return at < z->high && bit_test(z->used, at);
+	return at < z->high && bit_test(z, MAP_USED, at);
 }
 
 /* Candidates of @kind among blocks 64 * @i to 64 * @i + 63, a bit each. */
 static u64 candidates(const struct zone *z, enum run_kind kind, u32 i)
 {
+	const u64 *word = z->maps[i];
+
 	switch (kind) {
 	case RUN_UNUSED:
-		return ~z->used[i];
+		return ~word[MAP_USED];
 	case RUN_IDLE_HUGETLB:
-		return z->idle[CLASS_HUGETLB][i];
+		return word[MAP_IDLE + CLASS_HUGETLB];
 	case RUN_BLANK:
-		return z->blank[i];
+		return word[MAP_BLANK];
 	default:
-		return z->idle[CLASS_HUGETLB][i] | z->idle[CLASS_OTHER][i];
+		return word[MAP_IDLE + CLASS_HUGETLB] |
+			word[MAP_IDLE + CLASS_OTHER];
 	}
 }
 
@@ -212,7 +209,7 @@ bool blocks_claim_at(struct zone *z, u32 block, u32 nr)
 		return false;
 	if (next_bit(z, RUN_UNUSED, at, at + nr, false) != at + nr)
 		return false;
-	bits_set(z->used, at, nr);
+	bits_set(z, MAP_USED, at, nr);
 	z->high = max(z->high, at + nr);
 	return true;
 }
@@ -232,17 +229,17 @@ void blocks_unclaim(struct zone *z, u32 block, u32 nr)
 {
 	u32 at = block - z->first;
 
-	bits_clear(z->used, at, nr);
+	bits_clear(z, MAP_USED, at, nr);
 	z->unused_from = min(z->unused_from, at);
 }
 
 void blocks_mark_blank(struct zone *z, u32 block, u32 nr, bool blank)
 {
 	if (blank) {
-		bits_set(z->blank, block - z->first, nr);
+		bits_set(z, MAP_BLANK, block - z->first, nr);
 		z->nr_blank += nr;
 	} else {
-		bits_clear(z->blank, block - z->first, nr);
+		bits_clear(z, MAP_BLANK, block - z->first, nr);
 		z->nr_blank -= nr;
 	}
 }
@@ -299,13 +296,13 @@ static void idle_set(struct zone *z, u32 block, enum class c, bool idle)
 {
 	u32 at = block - z->first;
 
-	if (bit_test(z->idle[c], at) == idle)
+	if (bit_test(z, MAP_IDLE + c, at) == idle)
 		return;
 	if (idle) {
-		bits_set(z->idle[c], at, 1);
+		bits_set(z, MAP_IDLE + c, at, 1);
 		z->nr_idle[c]++;
 	} else {
-		bits_clear(z->idle[c], at, 1);
+		bits_clear(z, MAP_IDLE + c, at, 1);
 		z->nr_idle[c]--;
 	}
 }

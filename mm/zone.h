@@ -67,14 +67,20 @@ struct run_lists {
 /* Blocks are kept apart by what RN_HUGETLB asks for. */
 enum class { CLASS_HUGETLB, CLASS_OTHER, NR_CLASSES };
 
+/*
+ * Bitmaps of pageblocks: the address is taken; mapped, and nobody's; up and
+ * wholly free, by class.
+ */
+enum map { MAP_USED, MAP_BLANK, MAP_IDLE, NR_MAPS = MAP_IDLE + NR_CLASSES };
+
 /**
  * struct zone - the pageblocks of one node's stripe
  *
  * Of every block below @high exactly one holds:
- *   unused: its bit in @used is clear;
- *   idle: its bits in @used and in one @idle are set, nr_free == 512;
+ *   unused: its bit in MAP_USED is clear;
+ *   idle: its bits in MAP_USED and in one MAP_IDLE are set, nr_free == 512;
  *   partly free: on one of @list, 0 < nr_free < 512;
- *   blank: its bits in @used and in @blank are set, nr_free == 0; if the run
+ *   blank: its bits in MAP_USED and MAP_BLANK are set, nr_free == 0; if the run
  *	that it is in is not warm, nothing of it is resident;
  *   full: nr_free == 0; so are blocks on their way up or down.
  * nr_up[HUGETLB] + nr_up[THP] + nr_up[SMALL] = blocks idle, partly free and
@@ -86,10 +92,8 @@ enum class { CLASS_HUGETLB, CLASS_OTHER, NR_CLASSES };
  * @nr_blocks: pageblocks in the stripe
  * @high: no block from here on was ever used
  * @unused_from: no block below is unused
- * @used: bit i: the address of block @first + i is taken
- * @idle: bit i: block @first + i is up and wholly free; by class
- * @blank: bit i: block @first + i is mapped, and nobody's
- * @nr_blank: bits set in @blank; these blocks are not up
+ * @maps: the bitmaps, with a word of each for every 64 blocks from @first on
+ * @nr_blank: bits set in MAP_BLANK; these blocks are not up
  * @nr_warm: those among them whose run is warm
  * @blank_runs: blank runs that are not
  * @warm_runs: those that are
@@ -102,7 +106,7 @@ enum class { CLASS_HUGETLB, CLASS_OTHER, NR_CLASSES };
  * @mask: bit i: @list[i] is not empty; by class
  * @list: first block of each list; by class
  * @nr_up: blocks that are up, by backing
- * @nr_idle: bits set in @idle
+ * @nr_idle: bits set in MAP_IDLE
  * @reserved: so many blocks stay up, whatever becomes idle
  * @bringing: threads that bring blocks up right now
  * @turn: one of these is held, and @lock not, by who brings up a block of which
@@ -124,9 +128,7 @@ struct zone {
 	struct lock turn[NR_TURNS];
 	u32 nr_idle[NR_CLASSES];
 	u32 nr_up[NR_BACKINGS];
-	u64 *used;
-	u64 *idle[NR_CLASSES];
-	u64 *blank;
+	u64 (*maps)[NR_MAPS];
 	u32 nr_blank;
 	u32 nr_warm;
 	struct run_lists blank_runs;
@@ -370,7 +372,7 @@ struct hugetlb_pool {
 extern struct hugetlb_pool hugetlb_pools[MAX_HUGE_SIZES];
 extern unsigned int nr_hugetlb_pools;
 
-void hugetlb_init(void);
+void hugetlb_init(void);	/* what follows does it, too */
 struct hugetlb_pool *hugetlb_pool(unsigned int shift);
 unsigned int hugetlb_default_shift(void);	/* 0 where there is none */
 /* Pages that nobody has or is promised; 0 where it cannot be read. */

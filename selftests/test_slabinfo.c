@@ -39,11 +39,13 @@ static struct rn_cache *test_cache(size_t size)
 
 START_TEST(format)
 {
-	unsigned int lines = 0;
+	unsigned int lines = 0, size_before = 0;
 	char *text, *line;
 	struct slabinfo s;
 
-	rn_free(rn_alloc(100, 0));
+	/* From the largest down; the lines are in the order of their sizes. */
+	for (size_t size = 64 << 10; size >= 8; size /= 2)
+		rn_free(rn_alloc(opaque(size), 0));
 	text = dump_text(rn_slabinfo);
 	ck_assert(!strncmp(text, head, strlen(head)));
 	for (line = text + strlen(head); *line; lines++) {
@@ -56,10 +58,31 @@ START_TEST(format)
 		ck_assert_uint_eq(s.objects, s.slabs * s.per_slab);
 		ck_assert_uint_le(s.per_slab * s.size,
 				  s.pages_per_slab * 4096);
+		ck_assert_uint_gt(s.size, size_before);
+		size_before = s.size;
 		line += len + 1;
 	}
-	ck_assert_uint_ge(lines, 60);
+	/* 8 bytes to 64 KiB, and no other class was asked for. */
+	ck_assert_uint_eq(lines, 14);
 	free(text);
+}
+END_TEST
+
+/* A cache of a class' shape shares its slabs, whoever comes first. */
+START_TEST(classes_are_there_to_merge_with)
+{
+	struct rn_cache_args args = { .sz = sizeof(args), .size = 320 };
+	struct rn_cache *c = rn_cache_create("selftest", &args);
+	struct slabinfo s;
+	void *p;
+
+	ck_assert_ptr_nonnull(c);
+	ck_assert_str_eq(rn_cache_name(c), "kmalloc-320");
+	p = rn_alloc(opaque(320), 0);
+	ck_assert(slabinfo_of("kmalloc-320", &s));
+	ck_assert_uint_eq(s.active, 1);
+	rn_free(p);
+	ck_assert_int_eq(rn_cache_destroy(c), 0);
 }
 END_TEST
 
@@ -507,6 +530,7 @@ int main(void)
 	TCase *dumps = tcase_create("dumps");
 
 	tcase_add_test(text, format);
+	tcase_add_test(text, classes_are_there_to_merge_with);
 	tcase_add_test(text, exact_when_quiet);
 	tcase_add_test(text, operations_are_counted);
 	tcase_add_test(text, vmstat_format);
