@@ -9,7 +9,6 @@
 #include "slab.h"
 #include "zone.h"
 
-#include <numaif.h>
 #include <pthread.h>
 #include <rn/pages.h>
 #include <rn/slab.h>
@@ -24,7 +23,7 @@ static struct rn_cache *cache;
 static void *ring[RING];
 static size_t produced, consumed;
 
-/* Waits until @done has at least @n; it is a ring of two. */
+/* Waits until the other one has done at least @n. */
 static void wait_for(const size_t *done, size_t n)
 {
 	while (__atomic_load_n(done, __ATOMIC_ACQUIRE) < n)
@@ -121,7 +120,6 @@ static void blocks_up(unsigned int *up)
 		up[n] = zone_nr_up(&zones[n]);
 }
 
-/* As many pairs as are given, one after the other. */
 static void pass_all(int from, int to)
 {
 	pthread_t producer, consumer;
@@ -135,8 +133,8 @@ static void pass_all(int from, int to)
 }
 
 /*
- * A ring of objects is on its way, at most: that, and what sheaves hold, is
- * what the first million leaves behind; the second must do with it.
+ * No more than a ring of objects is on its way. The memory for that, and for
+ * what sheaves hold, is up after the first million; the second must do with it.
  */
 START_TEST(objects_go_home)
 {

@@ -10,7 +10,6 @@
 #include <numa.h>
 #include <rn/pages.h>
 #include <rn/slab.h>
-#include <rn/vmstat.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

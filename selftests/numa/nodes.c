@@ -28,7 +28,7 @@ bool node_with_cpus(int node)
 	return some;
 }
 
-/* Found once: sysfs is slow, and a node whose CPUs went is meant all the same. */
+/* Found once: sysfs is slow, and a node whose CPUs went is meant as well. */
 static int full[MAX_TEST_NODES];
 static int nr_full;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * 100,000 objects, each asked for on a node in one of the ways there are: where
- * move_pages() finds it is where it was asked for, and rn_addr_to_node() agrees.
- * The caller goes from node to node, so that most are not its own.
+ * move_pages() finds it is where it was asked for; rn_addr_to_node() agrees. The
+ * caller goes from node to node, so that most are not its own.
  */
 #include "nodes.h"
 
