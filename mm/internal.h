@@ -321,7 +321,7 @@ void warm_fork_prepare(void);
 
 /* --- ladder.c --- */
 
-/* A moment ago nothing could be brought up there, and another node had some. */
+/* A moment ago no rung gave anything there, and another node had some. */
 bool node_was_full(int node, rn_gfp_t flags);
 
 /* --- reserve.c --- */

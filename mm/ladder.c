@@ -236,10 +236,10 @@ static u32 grow_early(struct zone *z, u32 nr, rn_gfp_t flags, bool *zeroed)
 }
 
 /*
- * A node on which nothing could be brought up, while another one had memory, is
+ * Rungs of a node that gave nothing, while another node had memory then, are
  * not asked again for a while: each time costs up to a millisecond, and would be
- * lost for every object that comes from elsewhere. It is asked at once when
- * blocks of it were given back, by who takes no other node, and before a
+ * lost for every object that comes from elsewhere. They are asked at once when
+ * blocks of the node were given back, by who takes no other node, and before a
  * request fails. What is up there is looked at in any case.
  */
 #define FULL_MS	50
@@ -247,6 +247,7 @@ static u32 grow_early(struct zone *z, u32 nr, rn_gfp_t flags, bool *zeroed)
 static struct full {
 	u64 until;		/* ms */
 	u64 offline;		/* blocks that it had given back by then */
+	u32 rungs;		/* of the ladder, from its top */
 } full[MAX_NODES][NR_CLASSES];
 
 static u64 now_ms(void)
@@ -262,21 +263,42 @@ static struct full *full_for(int node, bool hugetlb)
 	return &full[node][hugetlb ? CLASS_HUGETLB : CLASS_OTHER];
 }
 
-static void set_full(int node, bool hugetlb)
+static void set_full(int node, bool hugetlb, u32 rungs)
 {
 	struct full *f = full_for(node, hugetlb);
 
+	WRITE_ONCE(f->rungs, rungs);
 	WRITE_ONCE(f->offline, READ_ONCE(zones[node].offline));
 	WRITE_ONCE(f->until, now_ms() + FULL_MS);
 }
 
-bool node_was_full(int node, rn_gfp_t flags)
+/* Rungs, from the top, that gave nothing there a moment ago. */
+static u32 full_rungs(int node, rn_gfp_t flags)
 {
 	struct full *f = full_for(node, flags & RN_HUGETLB);
 	u64 until = READ_ONCE(f->until);
 
-	return until && until > now_ms() &&
-		READ_ONCE(f->offline) == READ_ONCE(zones[node].offline);
+	if (!until || until <= now_ms() ||
+	    READ_ONCE(f->offline) != READ_ONCE(zones[node].offline))
+		return 0;
+	return READ_ONCE(f->rungs);
+}
+
+/* Are there rungs of the node itself from the @n-th on? */
+static bool rungs_left(rn_gfp_t flags, u32 n)
+{
+	const enum rung *r = ladder_for(flags) + n;
+
+	while (*r == RUNG_OTHER_NODE)
+		r++;
+	return *r != RUNG_END;
+}
+
+bool node_was_full(int node, rn_gfp_t flags)
+{
+	u32 rungs = full_rungs(node, flags);
+
+	return rungs && !rungs_left(flags, rungs);
 }
 
 /* What the next nodes have, or bring up by the rungs in @ladder. */
@@ -312,23 +334,24 @@ static void tell_no_hugetlb(u32 nr)
 	       0, (unsigned long)nr << (PAGE_SHIFT - 10));
 }
 
-/* @skip: the node that is wanted was full a moment ago. */
+/* Without the first @skip rungs of the node itself; *@tried: up to which one. */
 static u32 climb_past(u32 nr, int node, int wanted, rn_gfp_t flags,
-		      bool *zeroed, bool skip)
+		      bool *zeroed, u32 skip, u32 *tried)
 {
+	const enum rung *ladder = ladder_for(flags);
 	bool elsewhere = !(flags & RN_THISNODE);
-	u32 pfn = NO_PFN;
+	u32 pfn = NO_PFN, i;
 
 	if (!skip)
 		pfn = grow_early(&zones[wanted], nr, flags, zeroed);
-	for (const enum rung *r = ladder_for(flags);
-	     pfn == NO_PFN && *r != RUNG_END; r++) {
-		if (*r != RUNG_OTHER_NODE && !skip)
-			pfn = grow(&zones[wanted], rung_backing(*r), nr,
+	for (i = 0; pfn == NO_PFN && ladder[i] != RUNG_END; i++) {
+		if (ladder[i] != RUNG_OTHER_NODE && i >= skip)
+			pfn = grow(&zones[wanted], rung_backing(ladder[i]), nr,
 				   zeroed);
-		else if (*r == RUNG_OTHER_NODE && elsewhere)
+		else if (ladder[i] == RUNG_OTHER_NODE && elsewhere)
 			pfn = other_nodes(nr, node, hugetlb_only, true, zeroed);
 	}
+	*tried = i;
 	if (pfn == NO_PFN && elsewhere && !(flags & RN_HUGETLB))
 		pfn = other_nodes(nr, node, options.ladder, false, zeroed);
 	return pfn;
@@ -336,13 +359,15 @@ static u32 climb_past(u32 nr, int node, int wanted, rn_gfp_t flags,
 
 static u32 climb(u32 nr, int node, int wanted, rn_gfp_t flags, bool *zeroed)
 {
-	bool skip = !(flags & RN_THISNODE) && node_was_full(wanted, flags);
-	u32 pfn = climb_past(nr, node, wanted, flags, zeroed, skip);
+	u32 skip = flags & RN_THISNODE ? 0 : full_rungs(wanted, flags);
+	u32 tried, pfn;
 
+	pfn = climb_past(nr, node, wanted, flags, zeroed, skip, &tried);
 	if (pfn == NO_PFN && skip)
-		return climb_past(nr, node, wanted, flags, zeroed, false);
-	if (pfn != NO_PFN && !skip && pfn_to_node(pfn) != wanted)
-		set_full(wanted, flags & RN_HUGETLB);
+		return climb_past(nr, node, wanted, flags, zeroed, 0, &tried);
+	/* Who skips tells nothing new, unless he went further down. */
+	if (pfn != NO_PFN && tried > skip && pfn_to_node(pfn) != wanted)
+		set_full(wanted, flags & RN_HUGETLB, tried);
 	return pfn;
 }
 

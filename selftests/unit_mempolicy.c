@@ -336,7 +336,7 @@ START_TEST(pages_that_are_not_there)
 	errno = 77;
 	ck_assert_int_eq(rn_addr_to_node(p + size / 2), nodes[1]);
 	/* It was not brought in by being asked for. */
-	ck_assert_int_eq(page_node(p + size / 2), -ENOENT);
+	ck_assert_int_lt(page_node(p + size / 2), 0);
 	p[size / 2] = 1;
 	ck_assert_int_eq(rn_addr_to_node(p + size / 2),
 			 kernel_node(p + size / 2));
