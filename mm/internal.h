@@ -188,7 +188,9 @@ struct mem {
 extern struct mem mem;
 
 int sparse_init(void);
-int sparse_open(u32 block, u32 nr);	/* the tables of @nr pageblocks */
+/* The tables of @nr pageblocks, and under RLIMIT_AS their addresses. */
+int sparse_open(u32 block, u32 nr);
+bool sparse_grows(void);	/* these are reserved as they are used */
 
 /* The descriptor of the page at @p, or NULL where none was ever up. */
 struct page *ptr_to_page(const void *p);

@@ -3,11 +3,12 @@
  * Pageblocks up and down: the only file that maps anything into the
  * reservation.
  *
- * No step may leave a hole in the reservation, because a mapping of a stranger
+ * But for how much of it is reserved (mm/sparse.c): no step may leave a hole in
+ * the reservation, because a mapping of a stranger
  * could land in it, and none may publish a page that can still fail to come.
  *   up    map elsewhere -> bind -> (hugetlb: populate, verify) -> mremap in ->
  *         (others: bind, advise, name, populate, verify) -> caller publishes
- *         early blocks: the same, but mprotect in place
+ *         early blocks, or under RLIMIT_AS: the same, but mprotect in place
  *         long runs: mprotect in place -> bind, name -> caller publishes
  *   down  one mmap(PROT_NONE, MAP_FIXED), which replaces atomically
  *   blank madvise(MADV_DONTNEED): still mapped, and zero
@@ -229,10 +230,16 @@ static enum step fill(void *p, size_t bytes, int node,
 }
 
 /*
- * In its place, in one call: what a small heap may hold is so little that the
- * kernel need not be asked whether it accounts for it.
+ * In its place, in one call. What a small heap may hold is so little that the
+ * kernel need not be asked whether it accounts for it; and what was reserved
+ * under a limit on address space would count twice on its way.
  */
-static enum step open_early(u32 block, u32 nr)
+static bool opens_in_place(const struct bringup *how)
+{
+	return how->early || sparse_grows();
+}
+
+static enum step open_in_place(u32 block, u32 nr)
 {
 	return mprotect(block_ptr(block), blocks_bytes(nr),
 			PROT_READ | PROT_WRITE) ? STEP_NO_MEMORY : STEP_OK;
@@ -256,8 +263,10 @@ static enum step online_plain(u32 block, u32 nr, int node,
 		return STEP_UNSUPPORTED;
 	if (how->mapped)
 		step = STEP_OK;
+	else if (opens_in_place(how))
+		step = open_in_place(block, nr);
 	else
-		step = how->early ? open_early(block, nr) : map_in(block, nr);
+		step = map_in(block, nr);
 	if (step)
 		return step;
 	step = fill(block_ptr(block), bytes, node, how);

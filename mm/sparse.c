@@ -29,7 +29,22 @@
 /* A stripe with fewer pageblocks than this serves nobody. */
 #define STRIPE_MIN	(4 * PAGEBLOCK_BYTES)
 
+#define RESERVED (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
 struct mem mem;
+
+/*
+ * Under a limit on address space, what is reserved counts, too. There only the
+ * range is chosen, and each stripe is reserved from its start on as it is used.
+ */
+#define GROW_MIN	(2 * PAGEBLOCK_BYTES)
+#define GROW_SHIFT	6
+
+static bool grows;
+static size_t reserved[MAX_NODES];	/* bytes of each stripe, if so */
 
 static struct lock open_lock;
 static u64 *opened;		/* bit i: the tables of pageblock i are open */
@@ -51,16 +66,14 @@ static size_t reservation_wanted(void)
 	return 1UL << order_base_2(bytes);
 }
 
-/* What a limit on address space leaves us: half of it. */
-static size_t reservation_allowed(size_t bytes)
+/* RLIMIT_AS, where it does not leave as much to others; else 0. */
+static size_t limit_for(size_t bytes)
 {
 	struct rlimit rl;
 
-	if (getrlimit(RLIMIT_AS, &rl) || rl.rlim_cur == RLIM_INFINITY)
-		return bytes;
-	while (bytes > rl.rlim_cur / 2)
-		bytes /= 2;
-	return bytes;
+	if (getrlimit(RLIMIT_AS, &rl) || rl.rlim_cur / 2 >= bytes)
+		return 0;
+	return max(rl.rlim_cur, STRIPE_MIN);
 }
 
 /* Address space that @nr entries of a table take, in units that are opened. */
@@ -71,23 +84,24 @@ static size_t table_bytes(size_t nr, size_t entry)
 
 /*
  * One mapping for the pages and, behind them, their tables: what the boundary
- * costs is not given back, so that a small program is spared the calls.
+ * costs is not given back, so that a small program is spared the calls. The
+ * pages begin @apart bytes below the tables; if that is less than all of them,
+ * they lie somewhere else.
  */
-static int reserve(size_t bytes, size_t align)
+static int reserve(size_t bytes, size_t apart, size_t align)
 {
 	size_t pages = bytes >> PAGE_SHIFT, blocks = bytes >> PAGEBLOCK_SHIFT;
 	size_t vmemmap = table_bytes(pages, sizeof(struct page));
 	size_t row_map = table_bytes(pages >> SLAB_MIN_ORDER, sizeof(u16));
-	size_t all = bytes + align + vmemmap + row_map +
+	size_t all = apart + align + vmemmap + row_map +
 		     table_bytes(blocks, sizeof(struct pageblock));
-	char *p = mmap(NULL, all, PROT_NONE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *p = mmap(NULL, all, PROT_NONE, RESERVED, -1, 0);
 	char *tables;
 
 	if (p == MAP_FAILED)
 		return -ENOMEM;
 	mem.base = ALIGN((uintptr_t)p, align);
-	tables = (char *)mem.base + bytes;
+	tables = (char *)mem.base + apart;
 	mem.vmemmap = (struct page *)tables;
 	mem.row_map = (u16 *)(tables + vmemmap);
 	mem.blocks = (struct pageblock *)(tables + vmemmap + row_map);
@@ -100,13 +114,88 @@ static int reserve(size_t bytes, size_t align)
 	return 0;
 }
 
+/*
+ * The range is far below the tables, from where the kernel goes downwards with
+ * what others map: under the limit that is not as far.
+ */
+static int reserve_range(size_t bytes, size_t limit)
+{
+	uintptr_t top = (uintptr_t)__builtin_frame_address(0);
+
+	if (top / 2 < bytes + 2 * limit || reserve(bytes, 0, PAGEBLOCK_BYTES))
+		return -ENOMEM;
+	top = (uintptr_t)mem.vmemmap;
+	mem.base = ALIGN_DOWN(top - 2 * limit - bytes, PAGEBLOCK_BYTES);
+	grows = true;
+	return 0;
+}
+
+static bool reserve_at(uintptr_t at, size_t bytes)
+{
+	void *p = mmap((void *)at, bytes, PROT_NONE,
+		       RESERVED | MAP_FIXED_NOREPLACE, -1, 0);
+
+	if (p == (void *)at) {
+		vma_name(p, bytes, "libslab");
+		return true;
+	}
+	/* A kernel before 4.17 takes the address for a hint. */
+	if (p != MAP_FAILED)
+		munmap(p, bytes);
+	return false;
+}
+
+/*
+ * Under open_lock. Reserves the stripe of @block up to block @end, or a little
+ * more, so that small steps are few.
+ */
+static bool reserve_up_to(u32 block, u32 end)
+{
+	u32 pfn = block << PAGEBLOCK_ORDER;
+	int node = pfn_to_node(pfn);
+	size_t stripe = PAGE_BYTES << mem.stripe_order;
+	size_t had = reserved[node], need, step;
+	uintptr_t start = mem.base + node * stripe;
+
+	need = ((size_t)end << PAGEBLOCK_SHIFT) - node * stripe;
+	if (need <= had)
+		return true;
+	step = max(ALIGN(had >> GROW_SHIFT, PAGEBLOCK_BYTES), GROW_MIN);
+	step = min(max(step, need - had), stripe - had);
+	if (!reserve_at(start + had, step)) {
+		step = need - had;
+		if (!reserve_at(start + had, step))
+			return false;
+	}
+	reserved[node] = had + step;
+	return true;
+}
+
+bool sparse_grows(void)
+{
+	return grows;
+}
+
+/* Where there is a limit, what is worth choosing: the tables count as well. */
+static size_t range_for(size_t limit)
+{
+	return 1UL << order_base_2(limit - limit / 8);
+}
+
 int sparse_init(void)
 {
 	unsigned int stripes = 1U << order_base_2(nr_node_ids());
-	size_t bytes = reservation_allowed(reservation_wanted());
+	size_t bytes = reservation_wanted(), limit = limit_for(bytes);
 
+	if (limit)
+		bytes = min(bytes, range_for(limit));
 	for (; bytes / stripes >= STRIPE_MIN; bytes /= 2) {
-		if (reserve(bytes, bytes >= 4 * GIB ? GIB : PAGEBLOCK_BYTES))
+		size_t align = bytes >= 4 * GIB ? GIB : PAGEBLOCK_BYTES;
+
+		/* Where there is no room for a range, half of the limit. */
+		if ((!limit || reserve_range(bytes, limit)) &&
+		    (bytes > limit / 2 - !limit ||
+		     reserve(bytes, bytes, align)))
 			continue;
 		mem.bytes = bytes;
 		mem.nr_stripes = stripes;
@@ -168,7 +257,10 @@ int sparse_open(u32 block, u32 nr)
 	if (!nr)
 		return 0;
 	lock(&open_lock);
-	err = open_tables(block, nr);
+	if (grows && !reserve_up_to(block, block + nr))
+		err = -ENOMEM;
+	else
+		err = open_tables(block, nr);
 	end = block + nr;
 	for (i = block; !err && i < end; i++)
 		__atomic_fetch_or(&opened[i / 64], 1ULL << i % 64,

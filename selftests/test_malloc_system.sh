@@ -53,7 +53,7 @@ trap 'exit 143' HUP INT TERM
 
 part_limits()
 {
-	for mib in 64 256 1024; do
+	for mib in 64 256 300 1024; do
 		in_both "$mib MiB of address space" \
 			under prlimit --as=$((mib << 20)) -- limits as
 	done
