@@ -245,10 +245,30 @@ static enum step open_in_place(u32 block, u32 nr)
 			PROT_READ | PROT_WRITE) ? STEP_NO_MEMORY : STEP_OK;
 }
 
+/*
+ * New memory at an address that is a multiple of 2 MiB, or MAP_FAILED. mremap()
+ * moves the page table of what is not: then there is one in the new place too,
+ * and no huge page is put where a table is. Kernels before 6.7 do not align by
+ * themselves.
+ */
+static void *map_aligned(size_t bytes)
+{
+	char *start = mmap(NULL, bytes + PAGEBLOCK_BYTES,
+			   PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = (char *)ALIGN((uintptr_t)start, PAGEBLOCK_BYTES);
+
+	if (start == MAP_FAILED)
+		return MAP_FAILED;
+	if (p != start)
+		munmap(start, p - start);
+	munmap(p + bytes, start + PAGEBLOCK_BYTES - p);
+	return p;
+}
+
 static enum step map_in(u32 block, u32 nr)
 {
-	void *p = mmap(NULL, blocks_bytes(nr), PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = map_aligned(blocks_bytes(nr));
 
 	return p == MAP_FAILED ? STEP_NO_MEMORY : move_in(p, block, nr);
 }
