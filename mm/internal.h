@@ -112,6 +112,7 @@ enum rung { RUNG_END, RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL };
  * @huge_shift: RN_HUGEPAGESIZE as log2; 21 unless said otherwise
  * @small_first: bytes of a node that come up in base pages, before the ladder
  * @percpu: RN_PERCPU
+ * @percpu_budget: RN_PERCPU_BUDGET, bytes, 0 for the default
  * @fork_copy: RN_FORK=copy: a child gets a copy of what lies in hugetlb pages
  * @slabinfo: RN_SLABINFO: where the dump goes at exit, NULL for nowhere
  * @slabinfo_signal: RN_SLABINFO_SIGNAL: the signal that also asks for it, or 0
@@ -124,6 +125,7 @@ struct options {
 	unsigned int huge_shift;
 	size_t small_first;
 	enum percpu_option percpu;
+	size_t percpu_budget;
 	bool fork_copy;
 	const char *slabinfo;
 	int slabinfo_signal;

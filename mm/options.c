@@ -205,8 +205,9 @@ static void read_slabinfo(void)
 }
 
 static const char *const known[] = {
-	"RN_FORK", "RN_HUGEPAGESIZE", "RN_HUGETLB", "RN_LADDER", "RN_PERCPU", "RN_RESERVATION",
-	"RN_RESERVE", "RN_SLABINFO", "RN_SLABINFO_SIGNAL", "RN_VMSTAT",
+	"RN_FORK", "RN_HUGEPAGESIZE", "RN_HUGETLB", "RN_LADDER", "RN_PERCPU",
+	"RN_PERCPU_BUDGET", "RN_RESERVATION", "RN_RESERVE", "RN_SLABINFO",
+	"RN_SLABINFO_SIGNAL", "RN_VMSTAT",
 };
 
 /* A misspelt option must not be dropped in silence. */
@@ -236,6 +237,7 @@ void options_read(void)
 	read_hugetlb();
 	read_ladder();
 	read_percpu();
+	read_size("RN_PERCPU_BUDGET", &options.percpu_budget);
 	read_fork();
 	read_slabinfo();
 	report_unknown();

@@ -122,6 +122,7 @@ static u16 *make_node_rows(void)
 
 int percpu_init(void)
 {
+	budget_init();
 	pcpu.nr = nr_cpu_ids();
 	row_node_shift = ROW_BITS - ilog2(mem.nr_stripes);
 	pcpu.slots = meta_reserve((size_t)pcpu.nr << SLOTS_SHIFT, PROT_READ);
@@ -184,6 +185,11 @@ int percpu_open(unsigned int row, u32 index)
 		__atomic_fetch_or(&pcpu.opened[index], open_bit(row),
 				  __ATOMIC_RELEASE);
 	return ret;
+}
+
+u32 percpu_grant(unsigned int row, u32 index, u32 want)
+{
+	return budget_grant(slot_of(row, index), want);
 }
 
 /* --- one slot, locked: the mode without rseq --- */
@@ -368,7 +374,7 @@ void percpu_for_each(unsigned int row, percpu_look_t look, void *arg)
 static bool slot_is_empty(const struct slot *slot)
 {
 	return !READ_ONCE(slot->sheaf[0]) && !READ_ONCE(slot->sheaf[1]) &&
-	       !READ_ONCE(slot->active);
+	       !READ_ONCE(slot->active) && !READ_ONCE(slot->granted);
 }
 
 /*
@@ -456,6 +462,7 @@ static void drain_locked(unsigned int row, percpu_take_t take, void *arg)
 		WRITE_ONCE(slot->sheaf[1], NULL);
 		WRITE_ONCE(slot->active, NULL);
 		WRITE_ONCE(slot->main, NULL);
+		budget_return(slot);
 		unlock(&slot->lock);
 		take_slot(&copy, take, arg);
 	}
@@ -477,8 +484,10 @@ static bool drain_closed(unsigned int row, percpu_take_t take, void *arg)
 		return false;
 	}
 	for (u32 index = 0; index < pcpu.nr; index++)
-		if (is_closed(row, index))
+		if (is_closed(row, index)) {
+			budget_return(slot_of(row, index));
 			take_slot(slot_of(row, index), take, arg);
+		}
 	stat_inc(&pcpu.closes);
 	return true;
 }
@@ -533,6 +542,7 @@ void vmstat_percpu(struct seq *s)
 	seq_printf(s, "percpu_indices %u\n", pcpu.nr);
 	seq_printf(s, "percpu_slot_kbytes %lu\n",
 		   (unsigned long)(open << OPEN_SHIFT >> 10));
+	vmstat_budget(s);
 	seq_printf(s, "rseq_aborts %lu\n",
 		   (unsigned long)READ_ONCE(rseq_aborts));
 	seq_printf(s, "slot_drains %lu\n",

@@ -22,6 +22,7 @@
  * @sheaf: main and spare, in either order
  * @active: the slab that refills come from, or NULL
  * @lock: taken around every step where there is no rseq
+ * @granted: bytes that it may hold (mm/budget.c)
  *
  * All zero is a valid slot, with no sheaves: what an index that never ran
  * reads from the zero page. Changed by sequences on its own CPU, one store at
@@ -35,7 +36,8 @@ struct slot {
 	struct sheaf *sheaf[2];
 	struct page *active;
 	struct lock lock;
-	u32 spare[7];
+	u32 granted;
+	u32 spare[6];
 };
 static_assert(sizeof(struct slot) == 1 << SLOT_SHIFT, "a cache line");
 static_assert(offsetof(struct slot, main) == 0, "known to the sequences");
@@ -176,6 +178,16 @@ typedef void (*percpu_look_t)(void *arg, const struct slot *slot);
 void percpu_for_each(unsigned int row, percpu_look_t look, void *arg);
 
 void percpu_after_fork(void);
+
+/* Bytes that the slot may hold: up to @want, as the budget allows. */
+u32 percpu_grant(unsigned int row, u32 index, u32 want);
+
+/* --- budget.c --- */
+
+void budget_init(void);
+u32 budget_grant(struct slot *slot, u32 want);
+void budget_return(struct slot *slot);		/* it holds nothing now */
+void vmstat_budget(struct seq *s);
 
 #pragma GCC visibility pop
 

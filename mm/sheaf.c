@@ -8,9 +8,7 @@
  */
 #include "sheaf.h"
 
-/* 64 << size class bytes: 6, 14, 30, 62, 126, 254 objects. */
 #define NR_SHEAF_SIZES	6
-#define SHEAF_UNIT	64
 
 /*
  * The pool: one table of address space, so that a sheaf has a 32-bit number

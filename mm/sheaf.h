@@ -13,7 +13,8 @@
  * struct sheaf - a stack of free objects
  * @word: fast-path operations << 16 | objects. Both in one word, so that one
  *	store commits a pop or a push and its count
- * @capacity: objects that fit
+ * @capacity: objects that it may have: all that fit, or fewer in a slot that
+ *	was granted less (mm/budget.c)
  * @size_class: of the pool it belongs to
  * @held: objects in it when it was put into a slot, for the count of pops and
  *	pushes since
@@ -36,6 +37,9 @@ static_assert(offsetof(struct sheaf, objects) == 16, "known to the sequences");
 
 #define SHEAF_COUNT_BITS 16
 
+/* The size of a sheaf is this << size_class: 6, 14, 30, 62, 126, 254 objects. */
+#define SHEAF_UNIT	64
+
 static inline unsigned int sheaf_count(const struct sheaf *s)
 {
 	return READ_ONCE(s->word) & 0xffff;
@@ -46,11 +50,32 @@ static inline u64 sheaf_operations(const struct sheaf *s)
 	return READ_ONCE(s->word) >> SHEAF_COUNT_BITS;
 }
 
-/* The two below are for sheaves in the caller's hands. */
+/* Pops and pushes since the sheaf was put into its slot. */
+static inline void sheaf_counts(const struct sheaf *s, u64 *allocs,
+				u64 *frees)
+{
+	u64 n = sheaf_count(s), held = READ_ONCE(s->held);
+	u64 operations = sheaf_operations(s);
+
+	*allocs = *frees = 0;
+	/* Of a sheaf on the move these are from different stays. */
+	if (operations < max(n, held) - min(n, held))
+		return;
+	*allocs = (operations + held - n) / 2;
+	*frees = (operations + n - held) / 2;
+}
+
+/* The three below are for sheaves in the caller's hands. */
 static inline void *sheaf_take(struct sheaf *s)
 {
 	WRITE_ONCE(s->word, s->word - 1);
 	return s->objects[s->word & 0xffff];
+}
+
+/* Objects that fit. */
+static inline unsigned int sheaf_room(const struct sheaf *s)
+{
+	return ((SHEAF_UNIT << s->size_class) - sizeof(*s)) / sizeof(void *);
 }
 
 static inline void sheaf_add(struct sheaf *s, const void *object)

@@ -221,6 +221,8 @@ struct cache_usage {
 };
 
 /* Adds what there is on @node to @u. */
+/* --- usage.c --- */
+
 void cache_usage_on(struct rn_cache *c, int node, struct cache_usage *u);
 void cache_usage(struct rn_cache *c, struct cache_usage *u);
 

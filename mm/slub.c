@@ -46,20 +46,6 @@ static void give_back(struct rn_cache *c, struct cache_node *n,
 	barn_put(&n->barn, s);
 }
 
-/* Pops and pushes since the sheaf was put into its slot. */
-static void sheaf_counts(const struct sheaf *s, u64 *allocs, u64 *frees)
-{
-	u64 n = sheaf_count(s), held = READ_ONCE(s->held);
-	u64 operations = sheaf_operations(s);
-
-	*allocs = *frees = 0;
-	/* Of a sheaf on the move these are from different stays. */
-	if (operations < max(n, held) - min(n, held))
-		return;
-	*allocs = (operations + held - n) / 2;
-	*frees = (operations + n - held) / 2;
-}
-
 static void count_tagged(struct cache_node *n, unsigned int tag, u64 allocs)
 {
 	if (tag & NUMA_OTHER)
@@ -104,7 +90,32 @@ static struct page *detach_active(unsigned int row)
 	return NULL;
 }
 
-/* @slab becomes the active one of this CPU, if it has none. */
+/* Two objects for each that a sheaf has, with their places, and a slab. */
+static u32 slot_wants(const struct rn_cache *c)
+{
+	return 2 * c->sheaf_capacity * (c->size + sizeof(void *)) +
+	       c->pages * PAGE_BYTES;
+}
+
+/* May a slab be active in this slot? */
+static bool may_be_active(const struct rn_cache *c, unsigned int row, u32 index)
+{
+	u32 want = slot_wants(c);
+
+	return percpu_grant(row, index, want) >= want;
+}
+
+/* Objects that a sheaf may have in this slot, perhaps 0. */
+static unsigned int capacity_in(const struct rn_cache *c, unsigned int row,
+				u32 index)
+{
+	u32 want = slot_wants(c), granted = percpu_grant(row, index, want);
+
+	return likely(granted >= want) ? c->sheaf_capacity :
+	       granted / (2 * (c->size + sizeof(void *)));
+}
+
+/* @slab becomes the active one of this CPU, if it has none and may. */
 static void attach_active(struct rn_cache *c, unsigned int row,
 			  struct page *slab)
 {
@@ -112,6 +123,7 @@ static void attach_active(struct rn_cache *c, unsigned int row,
 
 	percpu_view(row, &v);
 	if (v.active || percpu_open(row, v.index) ||
+	    !may_be_active(c, row, v.index) ||
 	    !percpu_set_active(row, &v, slab))
 		slab_put(c, slab);
 }
@@ -184,10 +196,29 @@ static unsigned int refill_size(struct rn_cache *c, struct cache_node *n)
 	return want;
 }
 
+/* @s takes the place of the spare, if this slot may hold what it has. */
+static bool set_spare(struct rn_cache *c, unsigned int row,
+		      struct slot_view *v, struct sheaf *s)
+{
+	unsigned int capacity;
+
+	if (percpu_open(row, v->index))
+		return false;
+	capacity = min(capacity_in(c, row, v->index), sheaf_room(s));
+	if (!capacity || capacity < sheaf_count(s))
+		return false;
+	WRITE_ONCE(s->capacity, capacity);
+	if (!percpu_set_spare(row, v, s))
+		return false;
+	/* Drained in between, the slot has returned what it was granted. */
+	percpu_grant(row, v->index, slot_wants(c));
+	return true;
+}
+
 /*
  * Makes @s the main sheaf of this CPU; main becomes the spare, and the spare,
- * if there is one, goes to the barn. Or @s does, when the slot is closed or
- * changed underneath.
+ * if there is one, goes to the barn. Or @s does, when the slot is closed, has
+ * changed underneath, or may not hold as much.
  */
 static void install(struct rn_cache *c, struct cache_node *n,
 		    unsigned int row, struct sheaf *s)
@@ -198,7 +229,7 @@ static void install(struct rn_cache *c, struct cache_node *n,
 	WRITE_ONCE(s->held, sheaf_count(s));
 	WRITE_ONCE(s->next, numa_tag(row_to_node(row)));
 	percpu_view(row, &v);
-	if (!percpu_open(row, v.index) && percpu_set_spare(row, &v, s)) {
+	if (set_spare(c, row, &v, s)) {
 		out = v.spare;
 		if (out)
 			left_slot(n, out);
@@ -502,79 +533,4 @@ bool cache_flush(struct rn_cache *c)
 		slab_trim(c, to.n, 0);
 	}
 	return done;
-}
-
-/* --- figures --- */
-
-struct slot_sum {
-	struct rn_cache *c;
-	u64 objects;		/* held, in sheaves and private to active slabs */
-	u64 allocs, frees;
-	u64 interleave, other;
-};
-
-static void look_at_sheaf(struct slot_sum *sum, const struct sheaf *s)
-{
-	unsigned int tag;
-	u64 allocs, frees;
-
-	if (!s)
-		return;
-	sheaf_counts(s, &allocs, &frees);
-	tag = READ_ONCE(s->next);
-	sum->objects += sheaf_count(s);
-	sum->allocs += allocs;
-	sum->frees += frees;
-	if (tag & NUMA_OTHER)
-		sum->other += allocs;
-	if (tag & NUMA_INTERLEAVE)
-		sum->interleave += allocs;
-}
-
-/* The active slab may be another's by now, and its descriptor new. */
-static __no_tsan void look_at_slot(void *arg, const struct slot *slot)
-{
-	const struct page *active = READ_ONCE(slot->active);
-	struct slot_sum *sum = arg;
-
-	look_at_sheaf(sum, READ_ONCE(slot->sheaf[0]));
-	look_at_sheaf(sum, READ_ONCE(slot->sheaf[1]));
-	if (active)
-		sum->objects += READ_ONCE(active->nr_private) +
-				sum->c->objects - READ_ONCE(active->fresh);
-}
-
-void cache_usage_on(struct rn_cache *c, int node, struct cache_usage *u)
-{
-	struct cache_node *n = smp_load_acquire(&c->node[node]);
-	struct slot_sum sum = { .c = c };
-	u64 objects, free, slabs;
-
-	if (!n)
-		return;
-	percpu_for_each(row_on(c, node), look_at_slot, &sum);
-	free = sum.objects + READ_ONCE(n->barn.objects) + READ_ONCE(n->nr_free);
-	slabs = READ_ONCE(n->nr_slabs);
-	objects = slabs * c->objects;
-	u->fast_allocs += sum.allocs + READ_ONCE(n->barn.allocs);
-	u->fast_frees += sum.frees + READ_ONCE(n->barn.frees);
-	u->slabs += slabs;
-	u->objects += objects;
-	/* While others run, the parts are from different moments. */
-	u->active += objects > free ? objects - free : 0;
-	u->slow_allocs += READ_ONCE(n->barn.alloc_slow);
-	u->slow_frees += READ_ONCE(n->barn.free_slow);
-	u->refills += READ_ONCE(n->refills);
-	u->flushes += READ_ONCE(n->flushes);
-	u->miss += READ_ONCE(n->miss);
-	u->foreign += READ_ONCE(n->foreign);
-	u->interleave += READ_ONCE(n->interleave) + sum.interleave;
-	u->other += READ_ONCE(n->other) + sum.other;
-}
-
-void cache_usage(struct rn_cache *c, struct cache_usage *u)
-{
-	memset(u, 0, sizeof(*u));
-	for (int node = 0; node < nr_node_ids(); node++)
-		cache_usage_on(c, node, u);
 }
