@@ -288,7 +288,7 @@ static struct sheaf *get_full(struct rn_cache *c, struct cache_node *n,
 static bool is_crowded(const struct cache_node *n)
 {
 	return unlikely(READ_ONCE(n->refilling) >= nr_cpu_ids()) &&
-	       !READ_ONCE(n->barn.nr_full);
+	       !READ_ONCE(n->barn.objects);
 }
 
 /* From the slot, the barn or the slabs of *@node; NULL as get_full(). */
