@@ -22,7 +22,7 @@ in_both "a plugin, where the program has no C++ library" \
 handler_frees()
 {
 	under="prlimit --as=400000000"
-	over operators 100
+	over operators 240
 	status=$?
 	under=
 	return $status
