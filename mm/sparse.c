@@ -114,6 +114,15 @@ static int reserve(size_t bytes, size_t apart, size_t align)
 	return 0;
 }
 
+/* All of it at once; of a limit at most half, which is for the program, too. */
+static int reserve_whole(size_t bytes, size_t limit)
+{
+	if (limit && bytes > limit / 2)
+		return -ENOMEM;
+	return reserve(bytes, bytes,
+		       bytes >= 4 * GIB ? GIB : PAGEBLOCK_BYTES);
+}
+
 /*
  * The range is far below the tables, from where the kernel goes downwards with
  * what others map: under the limit that is not as far.
@@ -190,12 +199,8 @@ int sparse_init(void)
 	if (limit)
 		bytes = min(bytes, range_for(limit));
 	for (; bytes / stripes >= STRIPE_MIN; bytes /= 2) {
-		size_t align = bytes >= 4 * GIB ? GIB : PAGEBLOCK_BYTES;
-
-		/* Where there is no room for a range, half of the limit. */
 		if ((!limit || reserve_range(bytes, limit)) &&
-		    (bytes > limit / 2 - !limit ||
-		     reserve(bytes, bytes, align)))
+		    reserve_whole(bytes, limit))
 			continue;
 		mem.bytes = bytes;
 		mem.nr_stripes = stripes;
