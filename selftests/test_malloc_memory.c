@@ -286,14 +286,16 @@ END_TEST
 
 int main(void)
 {
-	Suite *s = suite_create("malloc memory");
-	TCase *contents = tcase_create("contents");
-	TCase *figures = tcase_create("figures");
+	TCase *contents, *figures;
+	Suite *s;
 
 	if (emulator()) {
 		puts("an emulator is slow, and has mappings of its own");
 		return 77;
 	}
+	s = suite_create("malloc memory");
+	contents = tcase_create("contents");
+	figures = tcase_create("figures");
 	tcase_add_test(contents, realloc_over_all_borders);
 	tcase_add_test(contents, realloc_grows_and_shrinks);
 	tcase_add_test(contents, calloc_after_dirty_memory);
