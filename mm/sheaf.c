@@ -61,7 +61,7 @@ static unsigned int size_class_of(unsigned int capacity)
 
 static void pool_push(struct sheaf *s)
 {
-	s->next = pool.free[s->size_class];
+	WRITE_ONCE(s->next, pool.free[s->size_class]);
 	pool.free[s->size_class] = sheaf_number(s);
 	pool.free_bytes += SHEAF_UNIT << s->size_class;
 }
@@ -135,13 +135,13 @@ static struct sheaf *pop(u32 *list, u32 *nr)
 
 	*list = s->next;
 	--*nr;
-	s->next = 0;
+	WRITE_ONCE(s->next, 0);
 	return s;
 }
 
 static void push(u32 *list, u32 *nr, struct sheaf *s)
 {
-	s->next = *list;
+	WRITE_ONCE(s->next, *list);
 	*list = sheaf_number(s);
 	++*nr;
 }
