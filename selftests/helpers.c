@@ -49,6 +49,20 @@ bool all_zero(const void *p, size_t n)
 	return !n || (!*c && !memcmp(c, c + 1, n - 1));
 }
 
+void mark_bytes(char *p, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++)
+		p[i] = (char)(i * 131 >> 3 ^ i);
+}
+
+bool bytes_marked(const char *p, size_t to)
+{
+	for (size_t i = 0; i < to; i++)
+		if (p[i] != (char)(i * 131 >> 3 ^ i))
+			return false;
+	return true;
+}
+
 /* --- text and numbers --- */
 
 static char *text_of_fd(int fd)

@@ -61,6 +61,11 @@ void pattern_set(void *p, size_t n, uint64_t seed);
 bool pattern_ok(const void *p, size_t n, uint64_t seed);
 bool all_zero(const void *p, size_t n);
 
+/* By offset, of an object that may move: fills [@from, @to). */
+void mark_bytes(char *p, size_t from, size_t to);
+/* Are the first @to bytes as mark_bytes() leaves them? */
+bool bytes_marked(const char *p, size_t to);
+
 /* --- text and numbers --- */
 
 /* What @dump writes, ended by a 0; to be freed by free(). */

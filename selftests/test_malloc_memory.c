@@ -16,21 +16,6 @@
 
 /* --- contents --- */
 
-/* By offset: the object may move. */
-static void mark(char *p, size_t from, size_t to)
-{
-	for (size_t i = from; i < to; i++)
-		p[i] = (char)(i * 131 >> 3 ^ i);
-}
-
-static bool marked(const char *p, size_t to)
-{
-	for (size_t i = 0; i < to; i++)
-		if (p[i] != (char)(i * 131 >> 3 ^ i))
-			return false;
-	return true;
-}
-
 /* One byte below, at and above the end of each class, and some beyond. */
 static size_t borders(size_t *sizes, size_t most)
 {
@@ -63,13 +48,13 @@ START_TEST(realloc_over_all_borders)
 			size_t kept = from < to ? from : to;
 			char *p = malloc(from);
 
-			mark(p, 0, from);
+			mark_bytes(p, 0, from);
 			p = realloc(p, to);
 			ck_assert_ptr_nonnull(p);
-			ck_assert(marked(p, kept));
-			mark(p, kept, to);
+			ck_assert(bytes_marked(p, kept));
+			mark_bytes(p, kept, to);
 			p = realloc(p, from);
-			ck_assert(marked(p, kept));
+			ck_assert(bytes_marked(p, kept));
 			free(p);
 		}
 	}
@@ -81,17 +66,17 @@ START_TEST(realloc_grows_and_shrinks)
 	size_t have = 1;
 	char *p = malloc(have);
 
-	mark(p, 0, have);
+	mark_bytes(p, 0, have);
 	for (size_t size = 1; size < 20 * MiB; size += size / 3 + 1) {
 		p = realloc(p, size);
 		ck_assert_ptr_nonnull(p);
-		ck_assert(marked(p, have));
-		mark(p, have, size);
+		ck_assert(bytes_marked(p, have));
+		mark_bytes(p, have, size);
 		have = size;
 	}
 	for (size_t size = have; size; size -= size / 3 + 1) {
 		p = realloc(p, size);
-		ck_assert(marked(p, size));
+		ck_assert(bytes_marked(p, size));
 	}
 	free(p);
 }

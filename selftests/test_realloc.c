@@ -9,28 +9,13 @@
 #include <rn/pages.h>
 #include <rn/slab.h>
 
-/* Contents are by offset here: the object may move. */
-static void mark(char *p, size_t from, size_t to)
-{
-	for (size_t i = from; i < to; i++)
-		p[i] = (char)(i * 131 >> 3 ^ i);
-}
-
-static bool marked(const char *p, size_t to)
-{
-	for (size_t i = 0; i < to; i++)
-		if (p[i] != (char)(i * 131 >> 3 ^ i))
-			return false;
-	return true;
-}
-
 START_TEST(realloc_random)
 {
 	uint64_t random = 42;
 	size_t size = 1;
 	char *p = rn_alloc(size, 0);
 
-	mark(p, 0, size);
+	mark_bytes(p, 0, size);
 	for (int i = 0; i < 2000 / LESS; i++) {
 		size_t new = 1 + xorshift(&random) %
 			     (1UL << (1 + xorshift(&random) % 22));
@@ -38,9 +23,9 @@ START_TEST(realloc_random)
 		p = rn_realloc(p, new, 0);
 		ck_assert_ptr_nonnull(p);
 		ck_assert_uint_ge(rn_size(p), new);
-		ck_assert_msg(marked(p, size < new ? size : new),
+		ck_assert_msg(bytes_marked(p, size < new ? size : new),
 			      "from %zu to %zu bytes", size, new);
-		mark(p, 0, new);
+		mark_bytes(p, 0, new);
 		size = new;
 	}
 	rn_free(p);
@@ -52,14 +37,14 @@ START_TEST(realloc_edges)
 	char *p = rn_realloc(NULL, 100, 0), *q;
 
 	ck_assert_ptr_nonnull(p);
-	mark(p, 0, 100);
+	mark_bytes(p, 0, 100);
 	/* Fits and uses more than half: stays. */
 	ck_assert_ptr_eq(rn_realloc(p, rn_size(p), 0), p);
 	ck_assert_ptr_eq(rn_realloc(p, rn_size(p) / 2 + 1, 0), p);
 	/* Uses less: moves to where it wastes less. */
 	q = rn_realloc(p, 10, 0);
 	ck_assert_uint_eq(rn_size(q), rn_size_roundup(10));
-	ck_assert(marked(q, 10));
+	ck_assert(bytes_marked(q, 10));
 	ck_assert_ptr_eq(rn_realloc(q, opaque(0), 0), RN_ZERO_SIZE_PTR);
 	p = rn_realloc(RN_ZERO_SIZE_PTR, 50, RN_ZERO);
 	ck_assert(all_zero(p, rn_size(p)));
@@ -73,10 +58,10 @@ START_TEST(realloc_array)
 	char *p = rn_realloc_array(NULL, 10, 12, RN_ZERO);
 
 	ck_assert(all_zero(p, 120));
-	mark(p, 0, 120);
+	mark_bytes(p, 0, 120);
 	p = rn_realloc_array(p, 1000, 12, 0);
 	ck_assert_uint_ge(rn_size(p), 12000);
-	ck_assert(marked(p, 120));
+	ck_assert(bytes_marked(p, 120));
 	p = rn_realloc_array(p, 0, 12, 0);
 	ck_assert_ptr_eq(p, RN_ZERO_SIZE_PTR);
 }
@@ -97,10 +82,10 @@ START_TEST(realloc_zero_tail)
 
 		p = rn_realloc(p, size, RN_ZERO);
 		ck_assert_ptr_nonnull(p);
-		ck_assert(marked(p, kept));
+		ck_assert(bytes_marked(p, kept));
 		ck_assert_msg(all_zero(p + kept, rn_size(p) - kept),
 			      "step %zu, to %zu bytes", i, size);
-		mark(p, 0, size);
+		mark_bytes(p, 0, size);
 		written = size;
 	}
 	rn_free(p);
@@ -114,7 +99,7 @@ START_TEST(realloc_large_in_place)
 	char *p = rn_alloc(size, 0), *before;
 	unsigned int stayed = 0, steps = 0;
 
-	mark(p, 0, size);
+	mark_bytes(p, 0, size);
 	while (size < 64UL << 20) {
 		size_t new = size + (2 << 20);
 
@@ -123,18 +108,18 @@ START_TEST(realloc_large_in_place)
 		ck_assert_ptr_nonnull(p);
 		steps++;
 		stayed += p == before;
-		mark(p, size, new);
+		mark_bytes(p, size, new);
 		size = new;
 	}
-	ck_assert(marked(p, size));
+	ck_assert(bytes_marked(p, size));
 	/* Nobody else is there, so most steps find room behind. */
 	ck_assert_msg(stayed > steps / 2, "%u of %u in place", stayed, steps);
 	before = p;
 	p = rn_realloc(p, size / 2 + 4096, 0);
 	ck_assert_ptr_eq(p, before);
-	ck_assert(marked(p, size / 2 + 4096));
+	ck_assert(bytes_marked(p, size / 2 + 4096));
 	p = rn_realloc(p, 5 << 20, 0);
-	ck_assert(marked(p, 5 << 20));
+	ck_assert(bytes_marked(p, 5 << 20));
 	ck_assert_uint_eq(rn_size(p), 5 << 20);
 	rn_free(p);
 }
@@ -146,22 +131,22 @@ START_TEST(realloc_large_moves)
 	size_t size = 3 << 20;
 	char *p[2] = { rn_alloc(size, 0), rn_alloc(size, 0) };
 
-	mark(p[0], 0, size);
-	mark(p[1], 0, size);
+	mark_bytes(p[0], 0, size);
+	mark_bytes(p[1], 0, size);
 	for (int i = 0; i < 8; i++) {
 		size_t new = size + (4 << 20);
 
 		for (int k = 0; k < 2; k++) {
 			p[k] = rn_realloc(p[k], new, RN_ZERO);
 			ck_assert_ptr_nonnull(p[k]);
-			ck_assert(marked(p[k], size));
+			ck_assert(bytes_marked(p[k], size));
 			ck_assert(all_zero(p[k] + size, new - size));
-			mark(p[k], 0, new);
+			mark_bytes(p[k], 0, new);
 		}
 		size = new;
 	}
 	rn_free(p[0]);
-	ck_assert(marked(p[1], size));
+	ck_assert(bytes_marked(p[1], size));
 	rn_free(p[1]);
 }
 END_TEST
@@ -171,11 +156,11 @@ START_TEST(memdup)
 	char text[5000];
 	char *p;
 
-	mark(text, 0, sizeof(text));
+	mark_bytes(text, 0, sizeof(text));
 	for (size_t n = 1; n <= sizeof(text); n += 61) {
 		p = rn_memdup(text, n, 0);
 		ck_assert_ptr_ne(p, text);
-		ck_assert(marked(p, n));
+		ck_assert(bytes_marked(p, n));
 		rn_free(p);
 	}
 	ck_assert_ptr_eq(rn_memdup(text, 0, 0), RN_ZERO_SIZE_PTR);
