@@ -4,8 +4,8 @@
  * reservation.
  *
  * But for how much of it is reserved (mm/sparse.c): no step may leave a hole in
- * the reservation, because a mapping of a stranger
- * could land in it, and none may publish a page that can still fail to come.
+ * the reservation, because a mapping of a stranger could land in it, and none
+ * may publish a page that can still fail to come.
  *   up    map elsewhere -> bind -> (hugetlb: populate, verify) -> mremap in ->
  *         (others: bind, advise, name, populate, verify) -> caller publishes
  *         early blocks, or under RLIMIT_AS: the same, but mprotect in place

@@ -38,7 +38,7 @@
  * @miss: objects that were wanted on another node
  * @foreign: objects that were wanted here and had to come from another node
  * @interleave: objects taken by threads that interleave; with those that
- *	slots count still (usage_on())
+ *	slots count still (cache_usage_on())
  * @other: likewise by CPUs of other nodes
  */
 struct cache_node {
