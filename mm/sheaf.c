@@ -56,7 +56,7 @@ static unsigned int size_class_of(unsigned int capacity)
 {
 	size_t bytes = sizeof(struct sheaf) + capacity * sizeof(void *);
 
-	return order_base_2(bytes / SHEAF_UNIT);
+	return order_base_2(DIV_ROUND_UP(bytes, SHEAF_UNIT));
 }
 
 static void pool_push(struct sheaf *s)
@@ -173,7 +173,8 @@ static bool put(struct barn *b, struct sheaf *s)
 			return false;
 		WRITE_ONCE(b->objects, b->objects + sheaf_count(s));
 		push(&b->full, &b->nr_full, s);
-	} else if (b->nr_empty < MAX_EMPTY) {
+	} else if (b->nr_empty < MAX_EMPTY &&
+		   sheaf_room(s) >= READ_ONCE(b->room)) {
 		push(&b->empty, &b->nr_empty, s);
 	} else {
 		sheaf_free(s);

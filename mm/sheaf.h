@@ -93,12 +93,13 @@ void sheaf_pool_stats(u64 *bytes, u64 *bytes_free);
 /**
  * struct barn - the sheaves of a cache on a node that are in no slot
  * @lock: covers all but @max_full, which is written under the node's
- *	list_lock; held for a few instructions
+ *	list_lock, and @room; held for a few instructions
  * @full: list of sheaves with objects, the last one put first
  * @empty: list of those without
  * @nr_full: length of @full
  * @nr_empty: length of @empty
  * @max_full: sheaves with objects that are kept; the rest is flushed
+ * @room: objects that an empty sheaf fits, to be kept; grows with the refills
  * @objects: sum of the objects in @full
  * @allocs: fast-path allocations of all sheaves that were here
  * @frees: likewise frees
@@ -110,6 +111,7 @@ struct barn {
 	u32 full, empty;
 	u32 nr_full, nr_empty;
 	u32 max_full;
+	u32 room;
 	u64 objects;
 	u64 allocs, frees;
 	u64 alloc_slow, free_slow;

@@ -185,15 +185,32 @@ static void refill(struct rn_cache *c, struct cache_node *n, struct sheaf *s,
 	attach_active(c, row, slab);
 }
 
-/* The adaptive size of a refill, doubled each time up to a whole sheaf. */
-static unsigned int refill_size(struct rn_cache *c, struct cache_node *n)
+/* The size of a refill, and of a sheaf that is made now. */
+static unsigned int refill_size(const struct rn_cache *c,
+				const struct cache_node *n)
 {
-	unsigned int most = c->sheaf_capacity;
-	unsigned int want = min(READ_ONCE(n->fill), most);
+	return min(READ_ONCE(n->fill), (u32)c->sheaf_capacity);
+}
 
-	if (want < most)
-		WRITE_ONCE(n->fill, 2 * want);
-	return want;
+/* The next refill may have twice as much, up to a whole sheaf. */
+static void refill_grow(const struct rn_cache *c, struct cache_node *n)
+{
+	unsigned int want = refill_size(c, n);
+
+	if (want == c->sheaf_capacity)
+		return;
+	WRITE_ONCE(n->fill, 2 * want);
+	WRITE_ONCE(n->barn.room, refill_size(c, n));
+}
+
+/* @s, if it is one and has room for @want objects, or a new sheaf, or NULL. */
+static struct sheaf *sheaf_for(struct sheaf *s, unsigned int want)
+{
+	if (s && sheaf_room(s) >= want)
+		return s;
+	if (s)
+		sheaf_free(s);
+	return sheaf_alloc(want);
 }
 
 /* @s takes the place of the spare, if this slot may hold what it has. */
@@ -245,11 +262,13 @@ static struct sheaf *fill_from_slabs(struct rn_cache *c, struct cache_node *n,
 				     struct sheaf *s, int *node,
 				     rn_gfp_t flags)
 {
-	if (!s)
-		s = sheaf_alloc(c->sheaf_capacity);
+	unsigned int want = refill_size(c, n);
+
+	s = sheaf_for(s, want);
 	if (!s)
 		return NULL;
-	refill(c, n, s, refill_size(c, n), node, flags);
+	refill(c, n, s, want, node, flags);
+	refill_grow(c, n);
 	stat_inc(&n->refills);
 	if (sheaf_count(s))
 		return s;
@@ -439,7 +458,7 @@ static struct sheaf *get_empty(struct rn_cache *c, struct cache_node *n,
 	if (likely(empty))
 		return empty;
 	if (kept)
-		return sheaf_alloc(c->sheaf_capacity);
+		return sheaf_alloc(refill_size(c, n));
 	flush(c, n, s);
 	return s;
 }
