@@ -30,8 +30,8 @@
  * @nr_slabs: slabs of this cache on this node, whatever their state
  * @nr_free: objects on the shared freelists of all slabs, plus the fresh ones
  *	of slabs that are not active
- * @fill: objects that the next refill asks for; doubles up to a sheaf, so that
- *	a cache used once does not take a slab's worth
+ * @fill: objects that the next refill asks for: 6, 14, 30 and so on up to a
+ *	sheaf, so that a cache used once does not take a slab's worth
  * @refilling: threads that fill a sheaf from slabs right now
  * @refills: sheaves filled from slabs
  * @flushes: sheaves emptied into slabs

@@ -209,7 +209,7 @@ static void cache_node_reset(struct cache_node *n)
 	for (int i = 0; i < NR_BUCKETS; i++)
 		n->partial[i] = NO_PFN;
 	n->empty = NO_PFN;
-	n->fill = 8;
+	n->fill = 6;
 }
 
 struct cache_node *cache_node_get(struct rn_cache *c, int node)

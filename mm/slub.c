@@ -29,6 +29,9 @@
  */
 #define TRIES	16
 
+/* A sheaf is not made to hold more than this part of a node's objects. */
+#define SHEAF_SHARE	8
+
 static void flush(struct rn_cache *c, struct cache_node *n, struct sheaf *s)
 {
 	slab_free_objects(c, n, s->objects, sheaf_count(s));
@@ -185,32 +188,51 @@ static void refill(struct rn_cache *c, struct cache_node *n, struct sheaf *s,
 	attach_active(c, row, slab);
 }
 
-/* The size of a refill, and of a sheaf that is made now. */
 static unsigned int refill_size(const struct rn_cache *c,
 				const struct cache_node *n)
 {
 	return min(READ_ONCE(n->fill), (u32)c->sheaf_capacity);
 }
 
-/* The next refill may have twice as much, up to a whole sheaf. */
-static void refill_grow(const struct rn_cache *c, struct cache_node *n)
+/*
+ * Objects that a sheaf is made for, a whole one at last. That is all the objects
+ * of the refills so far: what a thread frees and allocates in turn then stays
+ * within one sheaf, as it would not if they just filled it.
+ */
+static unsigned int sheaf_size(const struct rn_cache *c,
+			       const struct cache_node *n)
 {
-	unsigned int want = refill_size(c, n);
-
-	if (want == c->sheaf_capacity)
-		return;
-	WRITE_ONCE(n->fill, 2 * want);
-	WRITE_ONCE(n->barn.room, refill_size(c, n));
+	return min(4 * READ_ONCE(n->fill) + 6, (u32)c->sheaf_capacity);
 }
 
-/* @s, if it is one and has room for @want objects, or a new sheaf, or NULL. */
-static struct sheaf *sheaf_for(struct sheaf *s, unsigned int want)
+/*
+ * Who comes here comes too often: refills, and sheaves that are made from now
+ * on, are of the next size, up to a whole sheaf. But if sheaves held a good part
+ * of all objects, the slabs would have to grow, and they with them again.
+ */
+static void sheaves_grow(const struct rn_cache *c, struct cache_node *n)
 {
-	if (s && sheaf_room(s) >= want)
+	u64 objects = (u64)READ_ONCE(n->nr_slabs) * c->objects;
+	unsigned int had = refill_size(c, n);
+
+	if (had == c->sheaf_capacity ||
+	    sheaf_size(c, n) > objects / SHEAF_SHARE)
+		return;
+	WRITE_ONCE(n->fill, 2 * had + 2);
+	WRITE_ONCE(n->barn.room, sheaf_size(c, n));
+}
+
+/* @s, if there is one and it is as large as it should be, or a new sheaf. */
+static struct sheaf *sheaf_or_new(const struct rn_cache *c,
+				  const struct cache_node *n, struct sheaf *s)
+{
+	unsigned int size = sheaf_size(c, n);
+
+	if (s && sheaf_room(s) >= size)
 		return s;
 	if (s)
 		sheaf_free(s);
-	return sheaf_alloc(want);
+	return sheaf_alloc(size);
 }
 
 /* @s takes the place of the spare, if this slot may hold what it has. */
@@ -262,13 +284,10 @@ static struct sheaf *fill_from_slabs(struct rn_cache *c, struct cache_node *n,
 				     struct sheaf *s, int *node,
 				     rn_gfp_t flags)
 {
-	unsigned int want = refill_size(c, n);
-
-	s = sheaf_for(s, want);
+	s = sheaf_or_new(c, n, s);
 	if (!s)
 		return NULL;
-	refill(c, n, s, want, node, flags);
-	refill_grow(c, n);
+	refill(c, n, s, min(refill_size(c, n), sheaf_room(s)), node, flags);
 	stat_inc(&n->refills);
 	if (sheaf_count(s))
 		return s;
@@ -290,6 +309,7 @@ static struct sheaf *get_full(struct rn_cache *c, struct cache_node *n,
 		barn_count(&n->barn, s);
 		return s;
 	}
+	sheaves_grow(c, n);
 	full = barn_exchange_empty(&n->barn, s);
 	if (likely(full))
 		return full;
@@ -454,11 +474,12 @@ static struct sheaf *get_empty(struct rn_cache *c, struct cache_node *n,
 	struct sheaf *empty;
 	bool kept;
 
+	sheaves_grow(c, n);
 	empty = barn_exchange_full(&n->barn, s, &kept);
 	if (likely(empty))
 		return empty;
 	if (kept)
-		return sheaf_alloc(refill_size(c, n));
+		return sheaf_or_new(c, n, NULL);
 	flush(c, n, s);
 	return s;
 }
