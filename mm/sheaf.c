@@ -39,7 +39,9 @@ unsigned int sheaf_capacity(size_t size)
 		return 30;
 	if (size <= 8192)
 		return 14;
-	return size <= 16384 ? 6 : 3;
+	if (size <= 16384)
+		return 6;
+	return size <= 32768 ? 3 : 2;
 }
 
 static struct sheaf *sheaf_by_number(u32 number)

@@ -144,9 +144,6 @@ static void settle(struct rn_cache *c, struct cache_node *n, struct page *slab)
 #define BARN_BYTES	(512UL << 10)
 #define BARN_SHEAVES	4
 
-/* Of objects from here on, a few sheaves or slabs are a megabyte. */
-#define BIG_OBJECT	(16UL << 10)
-
 /*
  * Under list_lock. With the number of slabs changes what the barn keeps: some
  * sheaves for a balance that swings, and a 32nd of the objects on the node for

@@ -16,6 +16,9 @@
 /* Partial slabs by the share of objects out: fewest first, fullest last. */
 #define NR_BUCKETS	4
 
+/* Of objects from here on, a few sheaves or slabs are a megabyte. */
+#define BIG_OBJECT	(16UL << 10)
+
 /* An index into a slab that names no object. */
 #define NO_OBJECT	((u16)-1)
 

@@ -52,12 +52,14 @@ static bool wastes_at_most(size_t size, unsigned int order, size_t fraction)
  * The smallest order that wastes at most a 16th of the slab, or an 8th, a
  * quarter, half, as calculate_order() of SLUB does; here from as many objects
  * as fill a sheaf, so that a refill seldom needs two slabs. Above 4 KiB four
- * objects have to do, in slabs of up to 256 KiB.
+ * objects have to do, in slabs of up to 256 KiB, and two of those of which a
+ * slab with one object would keep the most.
  */
 static unsigned int choose_order(size_t size, unsigned int sheaf_capacity)
 {
 	unsigned int top = size > PAGE_BYTES ? MAX_BIG_ORDER : MAX_SLAB_ORDER;
-	size_t objects = size > PAGE_BYTES ? 4 : sheaf_capacity;
+	size_t objects = size <= PAGE_BYTES ? sheaf_capacity :
+			 size <= BIG_OBJECT ? 4 : 2;
 	unsigned int low = order_base_2(DIV_ROUND_UP(objects * size,
 						     PAGE_BYTES));
 

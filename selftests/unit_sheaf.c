@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const unsigned int capacities[] = { 3, 6, 14, 30, 62, 126, 254 };
+static const unsigned int capacities[] = { 2, 3, 6, 14, 30, 62, 126, 254 };
 
 static void setup(void)
 {
@@ -31,6 +31,20 @@ START_TEST(capacity_by_size)
 		ck_assert_msg(known, "%u for %zu", capacity, size);
 		ck_assert_uint_le(capacity, before);
 		before = capacity;
+	}
+}
+END_TEST
+
+/* Whatever is asked for fits, in the smallest sheaf that it fits. */
+START_TEST(room_for_any_number)
+{
+	for (unsigned int n = 1; n <= 254; n++) {
+		struct sheaf *s = sheaf_alloc(n);
+
+		ck_assert_ptr_nonnull(s);
+		ck_assert_uint_ge(sheaf_room(s), n);
+		ck_assert_uint_le(sheaf_room(s), max(2 * n, 6U));
+		sheaf_free(s);
 	}
 }
 END_TEST
@@ -71,7 +85,7 @@ START_TEST(pool)
 	sheaf_pool_stats(&bytes_after, &unused_after);
 	ck_assert_uint_eq(bytes_after, bytes);
 	ck_assert_uint_eq(unused_after - unused,
-			  MANY * (64 + 64 + 128 + 256 + 512 + 1024 + 2048));
+			  MANY * (3 * 64 + 128 + 256 + 512 + 1024 + 2048));
 	/* What was freed is used before new memory is. */
 	s[0][0] = sheaf_alloc(126);
 	sheaf_pool_stats(&bytes_after, &unused);
@@ -294,6 +308,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_test(tc, capacity_by_size);
+	tcase_add_test(tc, room_for_any_number);
 	tcase_add_test(tc, pool);
 	tcase_add_test(tc, barn_against_model);
 	tcase_add_test(tc, pairs_are_counted);
