@@ -10,6 +10,14 @@
 
 #define NR_SHEAF_SIZES	6
 
+/* As many as fit begin a stretch of the pool. */
+#define STRETCH_SHEAVES	64
+
+/* A part of the pool that sheaves are carved from, one behind the other. */
+struct stretch {
+	size_t at, end;
+};
+
 /*
  * The pool: one table of address space, so that a sheaf has a 32-bit number
  * (its distance from the start in units of 64 bytes). Number 0 is nobody's.
@@ -18,8 +26,10 @@ static struct {
 	struct lock lock;
 	char *base;
 	size_t bytes;		/* of address space */
-	size_t carved;		/* handed to the free lists so far */
+	size_t cut;		/* into stretches so far */
+	size_t carved;		/* into sheaves so far */
 	size_t free_bytes;
+	struct stretch small, whole;
 	u32 free[NR_SHEAF_SIZES];
 } pool;
 
@@ -68,27 +78,45 @@ static void pool_push(struct sheaf *s)
 	pool.free_bytes += SHEAF_UNIT << s->size_class;
 }
 
+static bool pool_reserve(void)
+{
+	if (pool.base)
+		return true;
+	pool.bytes = min(max(mem.bytes >> 4, (size_t)1 << 20), (size_t)1 << 38);
+	pool.base = meta_reserve(pool.bytes, 0);
+	pool.cut = SHEAF_UNIT;
+	return pool.base;
+}
+
 /*
  * One sheaf behind the other, with a cache line between them: headers that lie
  * a multiple of 4 KiB apart would be taken for one another by the CPU, which
- * compares the low bits of a load with those of the stores before it.
+ * compares the low bits of a load with those of the stores before it. Among
+ * smaller ones whole sheaves would lie anyhow; by themselves, 64 of them have
+ * 64 places in a page.
  */
 static struct sheaf *pool_carve(unsigned int size_class)
 {
+	bool whole = size_class == NR_SHEAF_SIZES - 1;
+	struct stretch *from = whole ? &pool.whole : &pool.small;
 	size_t bytes = (SHEAF_UNIT << size_class) + SHEAF_UNIT;
 	struct sheaf *s;
 
-	if (!pool.base) {
-		pool.bytes = min(max(mem.bytes >> 4, (size_t)1 << 20),
-				 (size_t)1 << 38);
-		pool.base = meta_reserve(pool.bytes, 0);
-		pool.carved = SHEAF_UNIT;
-	}
-	if (!pool.base || pool.carved + bytes > pool.bytes)
+	if (!pool_reserve())
 		return NULL;
-	s = (struct sheaf *)(pool.base + pool.carved);
+	if (from->at + bytes > from->end) {
+		size_t length = min(STRETCH_SHEAVES * bytes,
+				    pool.bytes - pool.cut);
+
+		if (length < bytes)
+			return NULL;
+		*from = (struct stretch){ pool.cut, pool.cut + length };
+		pool.cut += length;
+	}
+	s = (struct sheaf *)(pool.base + from->at);
 	if (meta_open(s, bytes))
 		return NULL;
+	from->at += bytes;
 	pool.carved += bytes;
 	s->size_class = size_class;
 	return s;

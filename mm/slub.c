@@ -30,7 +30,7 @@
 #define TRIES	16
 
 /* A sheaf is not made to hold more than this part of a node's objects. */
-#define SHEAF_SHARE	8
+#define SHEAF_SHARE	4
 
 static void flush(struct rn_cache *c, struct cache_node *n, struct sheaf *s)
 {
