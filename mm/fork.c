@@ -47,6 +47,7 @@
  * exit; a lock of theirs is reported when the child comes to need it.
  */
 #define _GNU_SOURCE
+#include "fork.h"
 #include "percpu.h"
 #include "syscalls.h"
 
@@ -201,15 +202,14 @@ void gate_return(const struct lock *l, unsigned int depth)
 		__atomic_fetch_sub(&gate.torn, 1, __ATOMIC_RELAXED);
 }
 
-static bool is_gone(u32 owner)
+bool thread_is_gone(u32 tag)
 {
-	return owner <= gone.upto && owner != gone.survivor &&
-		owner != TAG_SHARED;
+	return tag <= gone.upto && tag != gone.survivor && tag != TAG_SHARED;
 }
 
 bool gate_owner_gone(u32 owner)
 {
-	if (likely(!is_gone(owner)))
+	if (likely(!thread_is_gone(owner)))
 		return false;
 	if (gone.torn)
 		bug("fork: a lock was held by a thread that is not in this child, "
@@ -346,6 +346,7 @@ static void after_fork_in_child(void)
 		/* First the heap: in a copy it is not mapped until then. */
 		hugetlb_fork_child();
 		percpu_after_fork();
+		shrinker_after_fork();
 	}
 	gate_open();
 }

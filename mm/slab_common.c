@@ -6,6 +6,7 @@
  * cache_nodes are never unmapped: a destroyed cache waits for the next one, so
  * that whoever still reads its figures reads memory.
  */
+#include "shrinker.h"
 #include "slab.h"
 
 #include <rn/pages.h>
@@ -413,25 +414,12 @@ RN_API int rn_cache_shrink(struct rn_cache *cache)
 	return 0;
 }
 
-/**
- * rn_shrink_all() - give all unused memory back to the system
- *
- * Every cache is shrunk, then idle pageblocks are unmapped; reserved ones
- * (rn_reserve()) stay.
- *
- * Context: takes slab_mutex, fences other CPUs; others allocate on.
- * Return: bytes given back.
- */
-RN_API size_t rn_shrink_all(void)
+/* What caches and pages hold that nobody uses. */
+static size_t give_back(void)
 {
-	unsigned int ticket;
+	unsigned int ticket = gate_enter();
 	size_t bytes;
 
-	mm_init();
-	if (mm_init_error())
-		return 0;
-	numa_forget();
-	ticket = gate_enter();
 	lock(&slab_mutex);
 	for (struct rn_cache *c = slab_caches; c; c = c->next)
 		cache_flush(c);
@@ -441,17 +429,54 @@ RN_API size_t rn_shrink_all(void)
 	return bytes;
 }
 
+/**
+ * rn_shrink_all() - give all unused memory back to the system
+ *
+ * Shrinkers (<rn/shrinker.h>) are asked for all they have. Then every cache is
+ * shrunk, and idle pageblocks are unmapped; reserved ones (rn_reserve()) stay.
+ *
+ * Context: takes slab_mutex, fences other CPUs; others allocate on. Shrinkers
+ * are called, but not out of one of them or a constructor.
+ * Return: bytes given back.
+ */
+RN_API size_t rn_shrink_all(void)
+{
+	mm_init();
+	if (mm_init_error())
+		return 0;
+	numa_forget();
+	/* Others may fill them meanwhile: not until they have nothing. */
+	for (int i = 0; i < RN_DEF_PRIORITY; i++)
+		if (!shrink_all(RN_KERNEL, NULL, 0))
+			break;
+	return give_back();
+}
+
 /*
- * What sheaves and idle slabs hold may do, once. RN_NOFAIL goes on for ever,
- * in longer and longer steps.
+ * What shrinkers, sheaves and idle slabs hold may do, for as many rounds as were
+ * asked for; and while shrinkers give something, until they have been asked for
+ * everything: each round begins at a lower priority than the one before.
+ * RN_NOFAIL goes on for ever, in longer and longer steps.
  */
 bool reclaim(rn_gfp_t flags, unsigned int round)
 {
-	if (!(flags & RN_NOFAIL) && (round || flags & RN_NOWAIT))
+	static __thread bool gave;	/* somebody, in the round before */
+	const unsigned int top = RN_DEF_PRIORITY;
+	unsigned int rounds = max(gfp_retries(flags), 1U);
+	bool nofail = flags & RN_NOFAIL, freed;
+
+	/* A shrinker is there to give memory, not to have others give it. */
+	if (!nofail && (flags & (RN_NOWAIT | RN_NORETRY) || is_shrinking() ||
+			(round >= rounds && !gave) || round >= rounds + top))
 		return false;
-	if (round)
+	freed = shrink_until_freed(flags, top - min(round, top));
+	gave = freed;
+	if (!freed && !nofail && round >= rounds)
+		return false;
+	if (!freed && round)
 		nofail_pause(round - 1);
-	rn_shrink_all();
+	numa_forget();
+	give_back();
 	return true;
 }
 

@@ -71,7 +71,7 @@ static const struct crash {
 	  "(flags 0x4) can never be met", NULL },
 	{ "nofail_array", "RN_NOFAIL: a request of 18446744073709551615 bytes "
 	  "(flags 0x4) can never be met", NULL },
-	{ "nofail_flags", "RN_NOFAIL: a request of 64 bytes (flags 0x804) can "
+	{ "nofail_flags", "RN_NOFAIL: a request of 64 bytes (flags 0x10004) can "
 	  "never be met", NULL },
 	{ "nofail_node", "RN_NOFAIL: a request of 64 bytes (flags 0x4) can "
 	  "never be met", NULL },

@@ -30,7 +30,17 @@ typedef unsigned int rn_gfp_t;
 /* Only memory backed by hugetlb pages: no other rung of the ladder. */
 #define RN_HUGETLB	0x10u
 
-#define RN_GFP_MASK	0x1fu
+/* Decline rather than shrink, and so soon; memory may be brought up. */
+#define RN_NORETRY	0x20u
+/*
+ * Decline only after @n rounds of shrinking and trying again, 1 to 255; 0 is
+ * the default, one round. More follow as long as shrinkers give something up; there
+ * are pauses, as for RN_NOFAIL, when they do not. RN_NOWAIT, RN_NORETRY and
+ * RN_NOFAIL win over it.
+ */
+#define RN_RETRIES(n)	((rn_gfp_t)(n) << 8)
+
+#define RN_GFP_MASK	0xff3fu
 
 /* The node argument that means "the node of the CPU that asks". */
 #define RN_NO_NODE	(-1)

@@ -4,5 +4,5 @@
 int main(void)
 {
 	blame(NULL);
-	return rn_alloc(64, RN_NOFAIL | 0x800) == NULL;
+	return rn_alloc(64, RN_NOFAIL | 0x10000) == NULL;
 }
