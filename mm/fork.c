@@ -348,6 +348,7 @@ static void after_fork_in_child(void)
 		percpu_after_fork();
 		shrinker_after_fork();
 		mempool_after_fork();
+		counter_after_fork();
 	}
 	gate_open();
 }

@@ -11,7 +11,7 @@
  *         cache_node.list_lock (mm/slab.c): slabs of a cache on a node
  *         barn.lock (mm/sheaf.c): its sheaves; never together with list_lock
  *           zone.lock (mm/page_alloc.c): pageblocks of a node
- *             sheaf_pool.lock, meta_lock, open_lock: leaves
+ *             sheaf_pool.lock, meta_lock, open_lock, counter_lock: leaves
  */
 #ifndef MM_INTERNAL_H
 #define MM_INTERNAL_H
@@ -193,6 +193,8 @@ int sparse_init(void);
 /* The tables of @nr pageblocks, and under RLIMIT_AS their addresses. */
 int sparse_open(u32 block, u32 nr);
 bool sparse_grows(void);	/* these are reserved as they are used */
+/* The first pageblock from @block on that was ever up, or NO_PFN. */
+u32 sparse_next_open(u32 block);
 
 /* The descriptor of the page at @p, or NULL where none was ever up. */
 struct page *ptr_to_page(const void *p);
@@ -244,7 +246,13 @@ static inline u32 page_to_pfn(const struct page *page)
  * policy's choice as last known, and may move when a new slab is needed.
  */
 #define GFP_POLICY	0x80000000u
-static_assert(!(GFP_POLICY & RN_GFP_MASK), "no flag of the interface");
+/*
+ * The object is charged already: one comes straight from a slab, and what slots
+ * and barns have is left alone.
+ */
+#define GFP_CHARGED	0x40000000u
+static_assert(!((GFP_POLICY | GFP_CHARGED) & RN_GFP_MASK),
+	      "no flags of the interface");
 
 /* How objects that come from a node are counted. */
 #define NUMA_OTHER	1U	/* the CPU belongs to another one */
@@ -342,6 +350,10 @@ void *large_alloc(size_t size, rn_gfp_t flags, int node);
  */
 void *large_cut(void *p, size_t size, size_t align);
 void large_free(void *p, struct page *head);
+/* The run at @p is charged to the counter with this id, and is no other's. */
+void large_set_counter(void *p, u16 id);
+/* Frees all runs that are charged to it. */
+void large_free_all(u16 id);
 /* In place, or moved without a copy, or NULL (then the caller copies). */
 void *large_realloc(void *p, size_t size, rn_gfp_t flags);
 static inline size_t large_size(const struct page *head)

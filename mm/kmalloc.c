@@ -24,7 +24,7 @@ static_assert(RN_CLASS(RN_CLASS_MAX) == RN_NR_CLASSES, "the last class");
 #define AT_4(i)		AT(i), AT((i) + 1), AT((i) + 2), AT((i) + 3)
 #define AT_16(i)	AT_4(i), AT_4((i) + 4), AT_4((i) + 8), AT_4((i) + 12)
 
-static const u16 at_of_small[] = {
+const u16 at_of_small[] = {
 	AT_16(0), AT_16(16), AT_16(32), AT_16(48),
 	AT_16(64), AT_16(80), AT_16(96), AT_16(112),
 };
@@ -38,28 +38,20 @@ static_assert(sizeof(at_of_small) == SMALL_MAX / 8 * sizeof(u16),
 #define OF_64(i)	OF_16(i), OF_16((i) + 16), OF_16((i) + 32), \
 			OF_16((i) + 48)
 
-static const u8 class_of_large[] = {
+const u8 class_of_large[] = {
 	OF_64(0), OF_64(64), OF_64(128), OF_64(192),
 	OF_64(256), OF_64(320), OF_64(384), OF_64(448),
 };
 static_assert(sizeof(class_of_large) == KMALLOC_MAX / 128,
 	      "an entry for each 128 bytes");
 
-static u32 class_bytes[RN_NR_CLASSES + 1];
+u32 class_bytes[RN_NR_CLASSES + 1];
 
 /* Made when first asked for: most programs use a dozen. */
 static struct rn_cache *kmalloc_caches[RN_NR_CLASSES + 1];
 
 /* The same on hugetlb pages alone, made when first asked for. */
 static struct rn_cache *hugetlb_caches[RN_NR_CLASSES + 1];
-
-/* Classes are the first caches, so that class and row are one number. */
-static inline unsigned int size_to_row(size_t size)
-{
-	if (size <= SMALL_MAX)
-		return at_of_small[(size - 1) / 8] >> SLOT_SHIFT;
-	return class_of_large[(size - 1) / 128];
-}
 
 /* Their rows are kept for them. The last size of each class is its own. */
 void kmalloc_init(void)

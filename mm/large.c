@@ -8,6 +8,7 @@
  * seen by the exchange of its type.
  */
 #include "internal.h"
+#include "page_counter.h"
 #include "zone.h"
 
 #include <string.h>
@@ -17,6 +18,7 @@ static void *run_to_user(u32 pfn, u32 nr)
 	struct page *head = pfn_to_page(pfn);
 
 	head->nr_pages = nr;
+	head->counter = 0;
 	__atomic_store_n(&head->type, PAGE_LARGE, __ATOMIC_RELEASE);
 	return pfn_to_ptr(pfn);
 }
@@ -77,11 +79,33 @@ void *large_alloc(size_t size, rn_gfp_t flags, int node)
 void large_free(void *p, struct page *head)
 {
 	u32 nr = head->nr_pages;
+	u16 id = head->counter;
 
 	if (__atomic_exchange_n(&head->type, PAGE_NONE, __ATOMIC_ACQ_REL) !=
 	    PAGE_LARGE)
 		bug("double free of %p", p);
 	pages_free(ptr_to_pfn(p), nr);
+	if (unlikely(id))
+		counter_uncharge(counters[id], (u64)nr << PAGE_SHIFT);
+}
+
+void large_set_counter(void *p, u16 id)
+{
+	pfn_to_page(ptr_to_pfn(p))->counter = id;
+}
+
+void large_free_all(u16 id)
+{
+	for (u32 block = sparse_next_open(0); block != NO_PFN;
+	     block = sparse_next_open(block + 1)) {
+		for (u32 i = 0; i < PAGEBLOCK_PAGES; i++) {
+			u32 pfn = (block << PAGEBLOCK_ORDER) + i;
+			struct page *page = pfn_to_page(pfn);
+
+			if (page->type == PAGE_LARGE && page->counter == id)
+				large_free(pfn_to_ptr(pfn), page);
+		}
+	}
 }
 
 static void zero_more(void *p, u32 nr, u32 new_nr, rn_gfp_t flags)

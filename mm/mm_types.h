@@ -60,6 +60,7 @@ enum slab_state {
  * @state: enum slab_state; under list_lock
  * @bucket: the partial list it is on; under list_lock
  * @nr_pages: length of a PAGE_LARGE run
+ * @counter: id of what it is charged to, or 0
  * @key: in every link of the slab; outlives it, so that the next one differs
  */
 struct page {
@@ -74,7 +75,10 @@ struct page {
 			u16 fresh, row;
 			u32 next, prev;
 		};
-		u32 nr_pages;
+		struct {
+			u32 nr_pages;
+			u16 counter;
+		};
 	};
 	u64 key;
 };

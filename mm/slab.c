@@ -227,6 +227,42 @@ static unsigned int slab_discard(struct rn_cache *c, u32 first)
 	return nr;
 }
 
+static void forget_slabs(struct cache_node *n)
+{
+	lock(&n->list_lock);
+	for (int i = 0; i < NR_BUCKETS; i++)
+		n->partial[i] = NO_PFN;
+	n->empty = NO_PFN;
+	n->nr_empty = 0;
+	WRITE_ONCE(n->nr_slabs, 0);
+	WRITE_ONCE(n->nr_free, 0);
+	unlock(&n->list_lock);
+}
+
+/* Those of which all objects are out are on no list: the row map has them. */
+void slab_discard_all(struct rn_cache *c)
+{
+	u32 chain = NO_PFN, end;
+
+	for (int node = 0; node < nr_node_ids(); node++)
+		if (c->node[node])
+			forget_slabs(c->node[node]);
+	for (u32 block = sparse_next_open(0); block != NO_PFN;
+	     block = sparse_next_open(block + 1)) {
+		end = (block + 1) << PAGEBLOCK_ORDER;
+		for (u32 pfn = block << PAGEBLOCK_ORDER; pfn < end;
+		     pfn += 1U << c->order) {
+			unsigned int row = mem.row_map[pfn >> SLAB_MIN_ORDER];
+
+			if (!row || row_to_cache(row) != c)
+				continue;
+			pfn_to_page(pfn)->next = chain;
+			chain = pfn;
+		}
+	}
+	slab_discard(c, chain);
+}
+
 /* Empty slabs kept on a node: a sixteenth, so that a swing does not thrash. */
 static unsigned int keep_empty(const struct rn_cache *c,
 			       const struct cache_node *n)

@@ -6,6 +6,7 @@
 #define MM_SLAB_H
 
 #include "internal.h"
+#include "page_counter.h"
 #include "percpu.h"
 #include "sheaf.h"
 
@@ -76,10 +77,12 @@ struct cache_node {
  * @align: of each object
  * @gfp: added to the flags of page allocations
  * @flags: RN_NOMERGE and the like
- * @refcount: users of it; more than one where caches were merged
+ * @refcount: users of it; more than one where caches were merged, none where
+ *	the group is over that it was of
  * @ctor: constructor or NULL
  * @useroffset: see rn_check_object()
  * @usersize: likewise
+ * @counter: what objects that leave a slab are charged to, or NULL
  * @name: as shown in slabinfo
  * @next: in the list of all caches (under slab_mutex); kept when the cache is
  *	destroyed, for who stands on it without the lock
@@ -104,6 +107,7 @@ struct rn_cache {
 	unsigned int refcount;
 	void (*ctor)(void *object);
 	size_t useroffset, usersize;
+	struct page_counter *counter;
 	char name[64];
 	struct rn_cache *next;
 	struct rn_cache *next_spare;
@@ -123,6 +127,8 @@ int slab_init(void);
  */
 struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args,
 			   unsigned int row);
+/* Under slab_mutex. */
+void cache_set_name(struct rn_cache *c, const char *name);
 struct cache_node *cache_node_get(struct rn_cache *c, int node);
 
 static inline unsigned int row_on(const struct rn_cache *c, int node)
@@ -194,12 +200,21 @@ void slab_put(struct rn_cache *c, struct page *slab);
 /* Frees objects into their slabs. All must lie on the node of @n. */
 void slab_free_objects(struct rn_cache *c, struct cache_node *n,
 		       void *const *objects, unsigned int nr);
+/*
+ * Every slab goes back to the pages, whatever objects are out; nothing may be in
+ * slots and barns, and nobody may use the cache.
+ */
+void slab_discard_all(struct rn_cache *c);
 /* Gives empty slabs back to the pages, but @keep of them. Returns how many. */
 unsigned int slab_trim(struct rn_cache *c, struct cache_node *n,
 		       unsigned int keep);
 
 /* --- slub.c: the slow paths --- */
 
+/*
+ * NULL with errno ENOMEM; or EDQUOT, of a cache with a counter, for want of room
+ * there: then only @flags with GFP_CHARGED are of use.
+ */
 void *slab_alloc_slow(struct rn_cache *c, rn_gfp_t flags, int node);
 void slab_free_slow(unsigned int row, const void *object);
 /*
@@ -212,12 +227,13 @@ bool cache_flush(struct rn_cache *c);
  * struct cache_usage - figures of a cache, on one node or over all
  * @objects: in all slabs
  * @active: of those, in users' hands
+ * @cached: of those, in sheaves
  * @slabs: number of slabs
  * @allocs: allocations by fast and slow path together
  * @miss: as in struct cache_node, and those that follow
  */
 struct cache_usage {
-	u64 objects, active, slabs;
+	u64 objects, active, cached, slabs;
 	u64 fast_allocs, fast_frees, slow_allocs, slow_frees;
 	u64 refills, flushes;
 	u64 miss, foreign, interleave, other;
@@ -230,6 +246,18 @@ void cache_usage_on(struct rn_cache *c, int node, struct cache_usage *u);
 void cache_usage(struct rn_cache *c, struct cache_usage *u);
 
 /* --- kmalloc.c --- */
+
+extern const u16 at_of_small[];		/* slot by (size - 1) / 8 */
+extern const u8 class_of_large[];	/* class by (size - 1) / 128 */
+extern u32 class_bytes[];		/* size by class */
+
+/* Classes are the first caches, so that class and row are one number. */
+static inline unsigned int size_to_row(size_t size)
+{
+	if (size <= SMALL_MAX)
+		return at_of_small[(size - 1) / 8] >> SLOT_SHIFT;
+	return class_of_large[(size - 1) / 128];
+}
 
 void kmalloc_init(void);
 /* Makes the caches of all classes that are not there yet. 0 or -ENOMEM. */

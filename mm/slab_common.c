@@ -125,7 +125,7 @@ static bool args_ok(const char *name, const struct rn_cache_args *args)
 /* --- making one --- */
 
 /* One word for slabinfo: "struct node" is "node", other blanks become '_'. */
-static void set_name(struct rn_cache *c, const char *name)
+void cache_set_name(struct rn_cache *c, const char *name)
 {
 	static const char *const tags[] = { "struct ", "union ", "class " };
 	size_t n;
@@ -134,6 +134,7 @@ static void set_name(struct rn_cache *c, const char *name)
 		if (!strncmp(name, tags[i], strlen(tags[i])))
 			name += strlen(tags[i]);
 	n = min(strlen(name), sizeof(c->name) - 1);
+	memset(c->name, 0, sizeof(c->name));
 	for (size_t i = 0; i < n; i++)
 		c->name[i] = (unsigned char)name[i] <= ' ' ? '_' : name[i];
 }
@@ -147,7 +148,6 @@ static struct rn_cache *take_spare(void)
 		return NULL;
 	spare_caches = c->next_spare;
 	smp_store_release(&c->next, NULL);
-	memset(c->name, 0, sizeof(c->name));
 	return c;
 }
 
@@ -199,7 +199,8 @@ struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args,
 		return NULL;
 	set_shape(c, args);
 	c->refcount = 1;
-	set_name(c, name);
+	c->counter = NULL;
+	cache_set_name(c, name);
 	if (percpu_has_rseq() && !hot.node_rows)
 		c->fast_at = slot_at(c->row);
 	list_insert(c, row ? class_place(row) : list_end);

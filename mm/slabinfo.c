@@ -52,7 +52,8 @@ RN_API int rn_slabinfo(int fd)
 		   "<num_slabs> <sharedavail>\n");
 	for (struct rn_cache *c = smp_load_acquire(&slab_caches); c;
 	     c = smp_load_acquire(&c->next))
-		slabinfo_line(&s, c);
+		if (READ_ONCE(c->refcount))
+			slabinfo_line(&s, c);
 	return seq_close(&s);
 }
 

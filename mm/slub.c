@@ -32,18 +32,46 @@
 /* A sheaf is not made to hold more than this part of a node's objects. */
 #define SHEAF_SHARE	4
 
+static bool is_tight(const struct rn_cache *c)
+{
+	return unlikely(c->counter) && counter_is_tight(c->counter);
+}
+
+/* How many objects may leave their slabs, of @want. */
+static unsigned int charge(const struct rn_cache *c, unsigned int want)
+{
+	if (likely(!c->counter))
+		return want;
+	return counter_charge_objects(c->counter, c->size, want);
+}
+
+static void uncharge(const struct rn_cache *c, unsigned int nr)
+{
+	if (unlikely(c->counter) && nr)
+		counter_uncharge(c->counter, (u64)nr * c->size);
+}
+
+static void to_slab(struct rn_cache *c, struct cache_node *n, const void *object)
+{
+	slab_free_objects(c, n, (void *const *)&object, 1);
+	uncharge(c, 1);
+}
+
 static void flush(struct rn_cache *c, struct cache_node *n, struct sheaf *s)
 {
-	slab_free_objects(c, n, s->objects, sheaf_count(s));
-	WRITE_ONCE(s->word, s->word - sheaf_count(s));
+	unsigned int nr = sheaf_count(s);
+
+	slab_free_objects(c, n, s->objects, nr);
+	WRITE_ONCE(s->word, s->word - nr);
 	stat_inc(&n->flushes);
+	uncharge(c, nr);
 }
 
 /* Hands a sheaf over to the barn, or its objects to the slabs. */
 static void give_back(struct rn_cache *c, struct cache_node *n,
 		      struct sheaf *s)
 {
-	if (barn_put(&n->barn, s))
+	if (!is_tight(c) && barn_put(&n->barn, s))
 		return;
 	flush(c, n, s);
 	barn_put(&n->barn, s);
@@ -255,6 +283,17 @@ static bool set_spare(struct rn_cache *c, unsigned int row,
 }
 
 /*
+ * Who makes a counter tight flushes the slots after that; if that was before
+ * this sheaf came, it is seen here. Pairs with the fence in memcg_tighten().
+ */
+static void flush_if_tight(struct rn_cache *c)
+{
+	smp_mb();
+	if (counter_is_tight(c->counter))
+		cache_flush(c);
+}
+
+/*
  * Makes @s the main sheaf of this CPU; main becomes the spare, and the spare,
  * if there is one, goes to the barn. Or @s does, when the slot is closed, has
  * changed underneath, or may not hold as much.
@@ -277,6 +316,8 @@ static void install(struct rn_cache *c, struct cache_node *n,
 	}
 	if (out)
 		give_back(c, n, out);
+	if (unlikely(c->counter))
+		flush_if_tight(c);
 }
 
 /* @s, or a new sheaf, with objects of *@node; NULL as get_full(). */
@@ -284,10 +325,17 @@ static struct sheaf *fill_from_slabs(struct rn_cache *c, struct cache_node *n,
 				     struct sheaf *s, int *node,
 				     rn_gfp_t flags)
 {
+	unsigned int want;
+
 	s = sheaf_or_new(c, n, s);
 	if (!s)
 		return NULL;
-	refill(c, n, s, min(refill_size(c, n), sheaf_room(s)), node, flags);
+	want = charge(c, min(refill_size(c, n), sheaf_room(s)));
+	if (want)
+		refill(c, n, s, want, node, flags);
+	else
+		errno = EDQUOT;
+	uncharge(c, want - sheaf_count(s));
 	stat_inc(&n->refills);
 	if (sheaf_count(s))
 		return s;
@@ -330,6 +378,19 @@ static bool is_crowded(const struct cache_node *n)
 	       !READ_ONCE(n->barn.objects);
 }
 
+/* A single object, charged by the caller; NULL as refill(). */
+static void *take_charged(struct rn_cache *c, struct cache_node *n, int *node,
+			  rn_gfp_t flags)
+{
+	union {
+		struct sheaf sheaf;
+		char room[SHEAF_UNIT];
+	} one = { .room = "" };
+
+	refill(c, n, &one.sheaf, 1, node, flags & ~GFP_CHARGED);
+	return sheaf_count(&one.sheaf) ? sheaf_take(&one.sheaf) : NULL;
+}
+
 /* From the slot, the barn or the slabs of *@node; NULL as get_full(). */
 static void *alloc_on(struct rn_cache *c, int *node, rn_gfp_t flags)
 {
@@ -341,6 +402,12 @@ static void *alloc_on(struct rn_cache *c, int *node, rn_gfp_t flags)
 
 	if (!n)
 		return NULL;
+	if (unlikely(flags & GFP_CHARGED))
+		return take_charged(c, n, node, flags);
+	if (is_tight(c)) {
+		errno = EDQUOT;
+		return NULL;
+	}
 	for (int i = 0; i < TRIES; i++) {
 		percpu_view(row, &v);
 		if (v.spare && sheaf_count(v.spare))
@@ -447,11 +514,12 @@ noinline void *slab_alloc_slow(struct rn_cache *c, rn_gfp_t flags, int node)
 		ticket = gate_enter();
 		object = alloc_any(c, flags, node);
 		gate_exit(ticket);
-		if (likely(object) || !reclaim(flags, round))
+		if (likely(object) || (c->counter && errno == EDQUOT) ||
+		    !reclaim(flags, round))
 			break;
 	}
 	if (!object)
-		errno = ENOMEM;
+		errno = c->counter && errno == EDQUOT ? EDQUOT : ENOMEM;
 	else if (flags & RN_ZERO)
 		memset(object, 0, c->usable);
 	return object;
@@ -490,6 +558,10 @@ static void free_on(struct rn_cache *c, struct cache_node *n,
 	struct slot_view v;
 	struct sheaf *s;
 
+	if (is_tight(c)) {
+		to_slab(c, n, object);
+		return;
+	}
 	for (int i = 0; i < TRIES; i++) {
 		percpu_view(row, &v);
 		if (v.spare && has_room(v.spare))
@@ -505,7 +577,7 @@ static void free_on(struct rn_cache *c, struct cache_node *n,
 		install(c, n, row, s);
 	} else {
 		/* No memory even for a sheaf: straight into the slab. */
-		slab_free_objects(c, n, (void *const *)&object, 1);
+		to_slab(c, n, object);
 	}
 }
 

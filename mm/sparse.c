@@ -217,6 +217,20 @@ static bool is_open(u32 block)
 	return word >> block % 64 & 1;
 }
 
+u32 sparse_next_open(u32 block)
+{
+	u32 nr = mem.bytes >> PAGEBLOCK_SHIFT;
+	u64 word;
+
+	for (; block < nr; block = ALIGN(block + 1, 64U)) {
+		word = __atomic_load_n(&opened[block / 64], __ATOMIC_ACQUIRE) >>
+		       block % 64;
+		if (word)
+			return block + __builtin_ctzll(word);
+	}
+	return NO_PFN;
+}
+
 struct page *ptr_to_page(const void *p)
 {
 	u32 pfn;

@@ -10,6 +10,7 @@
 struct slot_sum {
 	struct rn_cache *c;
 	u64 objects;		/* held, in sheaves and private to active slabs */
+	u64 cached;		/* in sheaves */
 	u64 allocs, frees;
 	u64 interleave, other;
 };
@@ -24,6 +25,7 @@ static void look_at_sheaf(struct slot_sum *sum, const struct sheaf *s)
 	sheaf_counts(s, &allocs, &frees);
 	tag = READ_ONCE(s->next);
 	sum->objects += sheaf_count(s);
+	sum->cached += sheaf_count(s);
 	sum->allocs += allocs;
 	sum->frees += frees;
 	if (tag & NUMA_OTHER)
@@ -61,6 +63,7 @@ void cache_usage_on(struct rn_cache *c, int node, struct cache_usage *u)
 	u->fast_frees += sum.frees + READ_ONCE(n->barn.frees);
 	u->slabs += slabs;
 	u->objects += objects;
+	u->cached += sum.cached + READ_ONCE(n->barn.objects);
 	/* While others run, the parts are from different moments. */
 	u->active += objects > free ? objects - free : 0;
 	u->slow_allocs += READ_ONCE(n->barn.alloc_slow);

@@ -3,7 +3,7 @@
  * The rest of the API, built on rn_alloc() and rn_free(): arrays, copies,
  * resizing, and questions about an object.
  */
-#include "slab.h"
+#include "memcontrol.h"
 
 #include <string.h>
 
@@ -203,11 +203,35 @@ RN_API int rn_check_object(const void *p, size_t len)
 	return 0;
 }
 
+/**
+ * rn_memcg_of() - the group that memory is charged to
+ * @p: any address within an object, or anywhere else
+ *
+ * Context: any; the object must not be freed meanwhile.
+ * Return: the group, one that was reparented as well; NULL for none.
+ */
+RN_API struct rn_memcg *rn_memcg_of(const void *p)
+{
+	const struct rn_cache *c;
+	const struct page *head;
+	const char *start;
+	size_t usable;
+
+	if (!find_object(p, &start, &usable, &c))
+		return NULL;
+	if (c)
+		return counter_to_memcg(c->counter);
+	head = find_large(p);
+	return head && head->counter ? memcg_by_id(head->counter) : NULL;
+}
+
 /* --- resizing --- */
 
 static void *move(void *p, size_t old, size_t size, rn_gfp_t flags)
 {
-	void *new = rn_alloc(size, flags);
+	struct rn_memcg *group = rn_memcg_of(p);
+	void *new = group ? rn_memcg_alloc(group, size, flags) :
+			    rn_alloc(size, flags);
 
 	if (!new)
 		return NULL;
@@ -236,7 +260,8 @@ static void *realloc_large(void *p, size_t old, size_t size, rn_gfp_t flags)
  *	allocation of the object, bytes that are new are zero.
  *
  * Stays in place while @size fits and uses more than half; large objects also
- * grow in place, or move by remapping rather than by a copy.
+ * grow in place, or move by remapping rather than by a copy, unless they are a
+ * group's (<rn/memcg.h>), in which they stay.
  *
  * Context: as rn_alloc().
  * Return: the object, perhaps elsewhere; or NULL with errno as rn_alloc(), and
@@ -258,7 +283,7 @@ RN_API void *rn_realloc(void *p, size_t size, rn_gfp_t flags)
 			memset((char *)p + size, 0, old - size);
 		return p;
 	}
-	if (old > KMALLOC_MAX && size > KMALLOC_MAX) {
+	if (old > KMALLOC_MAX && size > KMALLOC_MAX && !rn_memcg_of(p)) {
 		new = realloc_large(p, old, size, flags);
 		if (new)
 			return new;

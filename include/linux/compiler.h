@@ -59,6 +59,9 @@ typedef uint64_t u64;
 /* For a signal handler of the same thread: the compiler keeps the order. */
 #define barrier()	__asm__ __volatile__("" : : : "memory")
 
+/* A full barrier; of the two kinds the one that ThreadSanitizer lets pass. */
+#define smp_mb()	__sync_synchronize()
+
 /* Statistics: exact, but not ordered with anything. */
 #define stat_add(p, v)	((void)__atomic_fetch_add((p), (v), __ATOMIC_RELAXED))
 #define stat_inc(p)	stat_add((p), 1)
