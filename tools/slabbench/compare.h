@@ -52,6 +52,8 @@ bool one_missing(const struct comparison *args);
 bool nothing_to_compare(const struct comparison *args);
 void say_left_out(struct comparison *args, const struct row *rows,
 		  size_t nr_rows);
+int compare_measure(struct comparison *args,
+		    void (*print)(const struct table *t, FILE *out));
 int compare_rows(struct comparison *args,
 		 void (*print)(const struct table *t, FILE *out));
 

@@ -254,26 +254,21 @@ static int exit_code(const struct table *t, const struct comparison *args)
 }
 
 /**
- * compare_rows() - measure all rows over all allocators, and print
+ * compare_measure() - measure all rows over all allocators, and print
  * @args: what was asked for, with defaults in place of what was not, but for
- *	the allocators
+ *	the allocators; its results are open
  * @print: prints the table
  *
  * Return: what main() returns.
  */
-int compare_rows(struct comparison *args,
-		 void (*print)(const struct table *t, FILE *out))
+int compare_measure(struct comparison *args,
+		    void (*print)(const struct table *t, FILE *out))
 {
 	struct table table = { .peers = args->peers };
 	struct results *results = &args->results;
 	unsigned int runs;
 	int ret;
 
-	if (nothing_to_compare(args))
-		return EXIT_USAGE;
-	ret = results_open(results, args->sel.json);
-	if (ret)
-		return ret;
 	if (!args->nr_peers)
 		default_peers(args);
 	add_null(args);
@@ -290,5 +285,20 @@ int compare_rows(struct comparison *args,
 	print(&table, results->out);
 	ret = exit_code(&table, args);
 	table_free(&table);
-	return results_end(results, ret);
+	return ret;
+}
+
+/* The same, for a command that does nothing else. */
+int compare_rows(struct comparison *args,
+		 void (*print)(const struct table *t, FILE *out))
+{
+	int ret;
+
+	if (nothing_to_compare(args))
+		return EXIT_USAGE;
+	ret = results_open(&args->results, args->sel.json);
+	if (ret)
+		return ret;
+	ret = compare_measure(args, print);
+	return results_end(&args->results, ret);
 }
