@@ -25,20 +25,20 @@ holds_all()
 }
 
 for t in 1 3; do
-	all=rn,malloc,freelist
-	run_over $all 3 collatz -n 3000 --count 2500 -t $t
-	run_over $all 3 list -n 3 --count 7000 -t $t
-	run_over $all 3 list -n 2 --count 5000 -s 1,150 -t $t
-	run_over $all 3 vector -n 3000 --count 5 -t $t
-	run_over $all 3 web -n 1000 -t $t
-	run_over $all 3 kv -n 20000 --count 3000 -t $t
-	run_over $all 3 kv -n 5000 -s 100-9000 -t $t
+	all=rn,rn-memcg,malloc,freelist
+	run_over $all 4 collatz -n 3000 --count 2500 -t $t
+	run_over $all 4 list -n 3 --count 7000 -t $t
+	run_over $all 4 list -n 2 --count 5000 -s 1,150 -t $t
+	run_over $all 4 vector -n 3000 --count 5 -t $t
+	run_over $all 4 web -n 1000 -t $t
+	run_over $all 4 kv -n 20000 --count 3000 -t $t
+	run_over $all 4 kv -n 5000 -s 100-9000 -t $t
 	check "kv: phases" has_keys serve_ns_per_op drain_ns_per_op
 	check "kv: no less is held than is live" holds_all
-	run_over $all 3 json -n 150 -t $t
-	run_over $all,rn-cache,rn-bulk 5 cache -n 1000 -t $t
+	run_over $all 4 json -n 150 -t $t
+	run_over $all,rn-cache,rn-bulk 6 cache -n 1000 -t $t
 	# Fewer objects than are replaced at a time.
-	run_over $all,rn-cache,rn-bulk 5 cache -n 100 --count 3 -t $t
+	run_over $all,rn-cache,rn-bulk 6 cache -n 100 --count 3 -t $t
 done
 
 # What decides the work is drawn from the seed.

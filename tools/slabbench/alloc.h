@@ -13,6 +13,7 @@
 
 #include <malloc.h>
 #include <stdlib.h>
+#include <rn/memcg.h>
 #include <rn/slab.h>
 #include "dpdk.h"
 #include "slabbench.h"
@@ -52,6 +53,30 @@ __bench_inline void *rn_resize(void *p, size_t old, size_t size)
 __bench_inline size_t rn_usable(void *p)
 {
 	return rn_size(p);
+}
+
+/* memcg.c: a group that every object of a row is charged to. */
+extern struct rn_memcg *memcg_group;
+
+__bench_inline void *memcg_get(size_t size)
+{
+	return rn_memcg_alloc(memcg_group, size, RN_KERNEL);
+}
+
+/* Objects know their group: from here on all is as for any object. */
+__bench_inline void memcg_put(void *p)
+{
+	rn_put(p);
+}
+
+__bench_inline void *memcg_resize(void *p, size_t old, size_t size)
+{
+	return rn_resize(p, old, size);
+}
+
+__bench_inline size_t memcg_usable(void *p)
+{
+	return rn_usable(p);
 }
 
 __bench_inline void *malloc_get(size_t size)
@@ -192,6 +217,7 @@ __bench_inline void fold(uint64_t *sum, uint64_t value)
 		return q;						\
 	}
 BENCH_TIMED(rn)
+BENCH_TIMED(memcg)
 BENCH_TIMED(malloc)
 BENCH_TIMED(null)
 BENCH_TIMED(freelist)
@@ -213,6 +239,7 @@ BENCH_TIMED(dpdk)
 	}
 #define BENCH_INSTANCES_REAL(body)					\
 	BENCH_INSTANCE(body, rn)					\
+	BENCH_INSTANCE(body, memcg)					\
 	BENCH_INSTANCE(body, malloc)					\
 	BENCH_INSTANCE(body, freelist)					\
 	BENCH_INSTANCE(body, dpdk)
@@ -222,6 +249,7 @@ BENCH_TIMED(dpdk)
 
 #define BENCH_RUN(body) {						\
 	[ALLOC_RN] = body##_rn,						\
+	[ALLOC_RN_MEMCG] = body##_memcg,				\
 	[ALLOC_MALLOC] = body##_malloc,					\
 	[ALLOC_NULL] = body##_null,					\
 	[ALLOC_FREELIST] = body##_freelist,				\
@@ -231,6 +259,7 @@ BENCH_TIMED(dpdk)
 /* Without null, where the workload reads what it wrote into its objects. */
 #define BENCH_RUN_REAL(body) {						\
 	[ALLOC_RN] = body##_rn,						\
+	[ALLOC_RN_MEMCG] = body##_memcg,				\
 	[ALLOC_MALLOC] = body##_malloc,					\
 	[ALLOC_FREELIST] = body##_freelist,				\
 	[ALLOC_DPDK] = body##_dpdk,					\

@@ -29,6 +29,7 @@ static const char *const columns[] = {
 	"producers",
 	"futex_calls", "futex_s", "futexes_by", "futex_waits", "blocked_s",
 	"external_frag_ratio",
+	"peak_charged_kb",
 };
 
 /* One of the names that phases have, in the order of the workloads. */

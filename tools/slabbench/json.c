@@ -123,6 +123,8 @@ static void set_memory(json_t *obj, const struct workload *w,
 	set_int(obj, "rollup_rss_kb", res->rollup_rss_kb);
 	if (workload_phases(w) > 1)
 		set_int(obj, "held_kb", res->held_kb);
+	if (res->charged_kb)
+		set_int(obj, "peak_charged_kb", res->charged_kb);
 	if (!res->live_bytes)
 		return;
 	set_int(obj, "live_bytes", res->live_bytes);

@@ -48,6 +48,7 @@ enum allocator {
 	ALLOC_RN_BULK,		/* the same, many at a time */
 	ALLOC_DPDK,		/* rte_malloc, in an object loaded for it */
 	ALLOC_DPDK_MEMPOOL,	/* rte_mempool: only in cache */
+	ALLOC_RN_MEMCG,		/* libslab, charged to a group */
 	NR_ALLOCATORS
 };
 
@@ -126,6 +127,8 @@ struct futexes {
  *	one, where the workload keeps count
  * @usable_bytes: what the allocator made of them, or 0
  * @held_kb: RSS + HugetlbPages at that time, without @base_kb
+ * @charged_kb: the most that was charged to the group at a time, with what lay
+ *	in stock; rn-memcg only
  * @futexes: of another run; filled in by whoever started both
  * @counters: of the timed part
  * @clock_ns: with --latency: the cost of the clock, subtracted from @latency
@@ -145,6 +148,7 @@ struct result {
 	uint64_t final_hugetlb_kb;
 	uint64_t rollup_rss_kb;
 	uint64_t live_bytes, usable_bytes, held_kb;
+	uint64_t charged_kb;
 	struct futexes futexes;
 	struct counters counters;
 	uint64_t clock_ns;
@@ -252,6 +256,10 @@ void null_prepare(const struct worker *w);
 bool dpdk_needed(enum allocator allocator);
 bool dpdk_built(void);
 const char *dpdk_start(const struct row *row);
+
+/* memcg.c */
+void memcg_start(void);
+uint64_t memcg_peak_kb(void);
 
 /* spawn.c */
 struct point {

@@ -336,6 +336,8 @@ static void collect(const struct row *row, const struct worker *w,
 		if (phases > 1)
 			res->phase_ns[p] = ns;
 	}
+	if (row->allocator == ALLOC_RN_MEMCG)
+		res->charged_kb = memcg_peak_kb();
 	if (row->latency)
 		collect_latency(row, w, res);
 	find_malloc(res);
@@ -369,6 +371,8 @@ static void measure(const struct row *row, uint64_t *live, struct result *res)
 	}
 	if (dpdk_needed(row->allocator))
 		prepare_dpdk(row);
+	if (row->allocator == ALLOC_RN_MEMCG)
+		memcg_start();
 	run_threads(w, row->threads);
 	collect(row, w, &shared, res);
 }

@@ -14,6 +14,7 @@ const char *const allocator_names[NR_ALLOCATORS] = {
 	[ALLOC_RN_BULK] = "rn-bulk",
 	[ALLOC_DPDK] = "dpdk",
 	[ALLOC_DPDK_MEMPOOL] = "dpdk-mempool",
+	[ALLOC_RN_MEMCG] = "rn-memcg",
 };
 
 const size_t common_sizes[NR_COMMON_SIZES] = { 16, 64, 256, 1024 };

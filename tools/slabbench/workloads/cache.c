@@ -60,6 +60,8 @@ BENCH_TIMED_PAIR(mempool)
 	}
 ONE_BY_ONE(rn, )
 ONE_BY_ONE(rn, _timed)
+ONE_BY_ONE(memcg, )
+ONE_BY_ONE(memcg, _timed)
 ONE_BY_ONE(malloc, )
 ONE_BY_ONE(malloc, _timed)
 ONE_BY_ONE(freelist, )
@@ -184,6 +186,7 @@ __bench_inline void cache(struct worker *w, struct group_ops g)
 			cache(w, GROUP_OPS(name, ));			\
 	}
 CACHE_INSTANCE(rn)
+CACHE_INSTANCE(memcg)
 CACHE_INSTANCE(malloc)
 CACHE_INSTANCE(freelist)
 CACHE_INSTANCE(dpdk)
@@ -207,6 +210,7 @@ const struct workload workload_cache = {
 	.table_len = cache_len,
 	.run = {
 		[ALLOC_RN] = cache_rn,
+		[ALLOC_RN_MEMCG] = cache_memcg,
 		[ALLOC_MALLOC] = cache_malloc,
 		[ALLOC_FREELIST] = cache_freelist,
 		[ALLOC_RN_CACHE] = cache_cached,

@@ -80,6 +80,7 @@ const struct workload workload_threadchurn = {
 	.live = threadchurn_len,
 	.run = {
 		[ALLOC_RN] = threadchurn,
+		[ALLOC_RN_MEMCG] = threadchurn,
 		[ALLOC_MALLOC] = threadchurn,
 		[ALLOC_FREELIST] = threadchurn,
 		[ALLOC_DPDK] = threadchurn,
