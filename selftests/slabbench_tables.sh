@@ -40,6 +40,93 @@ check "scale: million operations a second" \
 	[ "$(throughput 2 | head -n 1)" = "$expected" ]
 check "scale: bad peer" refuses 2 "unknown peer 'nope'" scale -p nope
 
+# --- pools ---
+
+check "help of pools" gives 0 pools --help
+check "pools" gives 0 pools -n 20000 -r 1 --waits 50 --json "$tmp/json"
+
+# figure WORKLOAD ALLOCATOR KEY: of its lines with two threads
+figure()
+{
+	sed -n "/\"$1\".*\"$2\".*\"threads\":2,/p" "$tmp/json" |
+		sed "s/.*\"$3\":\([^,}]*\).*/\1/"
+}
+
+# ratio WORKLOAD: of the only run with two threads, as the table has it
+ratio()
+{
+	awk -v charged="$(figure "$1" rn-memcg ns_per_op)" \
+		-v plain="$(figure "$1" rn ns_per_op)" \
+		'BEGIN { printf "%.2f", charged / plain }'
+}
+
+# target WORKLOAD MOST: each row has it, and says when it was missed
+target()
+{
+	awk -v name="$1" -v most="$2" '
+		$1 != name { next }
+		{
+			above = $NF == "above"
+			target = $(NF - above)
+			i = name == "pair" ? 8 : 7
+			bad += target != most
+			# Rounded, it may be neither more nor less.
+			bad += $i != most && above != ($i > most)
+			rows++
+		}
+		END { exit bad || !rows }' "$tmp/out"
+}
+
+check "pools: 4 sizes of pair, and rnbench, 4 times with 3 allocators; held" \
+	lines "$tmp/json" $((5 * 4 * 3 + 4))
+for w in pair rnbench; do
+	check "pools: 1, 2, 4, 16 threads of $w" [ "$(awk -v w=$w '
+		$1 == w { print $(w == "pair" ? 3 : 2) }' "$tmp/out" |
+		sort -nu | tr '\n' ' ')" = "1 2 4 16 " ]
+done
+check "pools: what it costs to be charged" [ "$(awk '
+	$1 == "rnbench" && $2 == 2 { print $7 }' "$tmp/out")" = \
+	"$(ratio rnbench)" ]
+check "pools: what is aimed at for pair" target pair 1.80
+check "pools: and for rnbench" target rnbench 1.30
+check "pools of another workload" gives 0 pools -w batch -s 64 -t 3 -n 20000 \
+	-r 2 --waits 50 --json "$tmp/json"
+check "pools: nothing is aimed at there" \
+	[ "$(awk '$1 == "batch" { print NF }' "$tmp/out")" -eq 9 ]
+
+# As many waits for each thread; the table has those of both runs.
+held_figures()
+{
+	grep '"held"' "$tmp/json" >"$tmp/held" || return 1
+	mv "$tmp/held" "$tmp/json"
+	lines "$tmp/json" 2 && is_same ops && is_same threads &&
+		[ "$(value ops | tail -n 1)" -eq 51 ] &&
+		[ "$(value threads | tail -n 1)" -eq 3 ] &&
+		[ "$(awk '$1 == "held" { print $4 }' "$tmp/out")" -eq 102 ]
+}
+
+# A thread is woken meanwhile: that is no matter of nanoseconds.
+held_times()
+{
+	value min_ns >"$tmp/min"
+	value p50_ns >"$tmp/p50"
+	value max_ns | paste "$tmp/min" "$tmp/p50" - | awk '
+		$1 < 500 || $2 < $1 || $3 < $2 || $3 > 5e9 { bad = 1 }
+		END { exit bad || !NR }'
+}
+
+check "pools: requests that were held" held_figures
+check "pools: how long they were" held_times
+check "pools: served in their turn" [ "$(value out_of_order | sort -u)" = 0 ]
+check "pools: says so" out_has '^held .* all$'
+check "pools: no waits" refuses 2 "--waits: 0 is not within" pools --waits 0
+check "pools: bad waits" refuses 2 "'x' is not a number" pools --waits x
+check "pools: bad workload" refuses 2 "unknown workload 'nope'" pools -w nope
+check "pools: no choice of peers" refuses 2 "invalid option" pools -p glibc
+check "pools: an argument" refuses 2 "only options" pools pair
+check "pools: full disk" refuses 1 "cannot write /dev/full" pools -w pair \
+	-s 16 -n 1000 -t 1 -r 1 --json /dev/full
+
 # --- within the noise ---
 
 # Nine runs: two of the same library would lie apart one time in 24,310.
@@ -275,6 +362,20 @@ else
 	check "floor: SIGINT" end INT
 	check "floor: what it had is printed" out_has '^rseq-inlined  *[0-9]'
 fi
+
+: >"$tmp/json"
+begin pools -w pair -s 64 -t 1,2 -n 1000 -r 1000 --json "$tmp/json"
+check "pools: runs" await has_lines 8
+check "pools: SIGINT" end INT
+check "pools: what it had is printed" out_has '^pair  *64  *1  *[0-9]'
+
+: >"$tmp/json"
+begin pools -w pair -s 64 -t 1,16 -n 1000 -r 1 --waits 50000 \
+	--json "$tmp/json"
+check "pools: some were held" await grep -q '"held"' "$tmp/json"
+check "pools: SIGINT then" end INT
+check "pools: what it had of them is printed" \
+	out_has '^held  *[0-9]*  *1  *50000 '
 
 # One run that would take hours.
 worker()

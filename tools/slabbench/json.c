@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include "held.h"
 #include "results.h"
 
 /* Seven digits are more than any clock here gives. */
@@ -272,6 +273,31 @@ int json_floor(struct json_out *out, const char *variant, size_t size,
 	set_int(obj, "run", run);
 	set_int(obj, "ops", ops);
 	set(obj, "ns_per_op", json_real(ns_per_op));
+	set_where(obj);
+	ret = json_line(out, obj);
+	json_decref(obj);
+	return ret;
+}
+
+int json_held(struct json_out *out, const struct held *held, unsigned int run)
+{
+	struct percentiles p = latency_percentiles(&held->latency,
+						   NR_LATENCIES);
+	json_t *obj;
+	int ret;
+
+	if (!out->f)
+		return 0;
+	obj = json_object();
+	set(obj, "workload", json_string("held"));
+	set_int(obj, "size", held->size);
+	set(obj, "allocator", json_string(allocator_names[ALLOC_RN_MEMCG]));
+	set_int(obj, "threads", held->waiters);
+	set_int(obj, "run", run);
+	set_int(obj, "ops", p.n);
+	set_int(obj, "clock_ns", held->latency.clock_ns);
+	set_percentiles(obj, "", &p);
+	set_int(obj, "out_of_order", held->out_of_order);
 	set_where(obj);
 	ret = json_line(out, obj);
 	json_decref(obj);

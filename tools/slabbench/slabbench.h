@@ -322,6 +322,8 @@ int json_row(struct json_out *out, const struct row *row,
 	     const struct result *res);
 int json_floor(struct json_out *out, const char *variant, size_t size,
 	       unsigned int run, uint64_t ops, double ns_per_op);
+struct held;
+int json_held(struct json_out *out, const struct held *held, unsigned int run);
 int json_close(struct json_out *out);
 
 /* peers.c */
@@ -354,5 +356,6 @@ int cmd_compare(int argc, char **argv);
 int cmd_scale(int argc, char **argv);
 int cmd_frag(int argc, char **argv);
 int cmd_floor(int argc, char **argv);
+int cmd_pools(int argc, char **argv);
 
 #endif /* SLABBENCH_H */
