@@ -53,12 +53,22 @@ static u32 nr_asking;			/* threads that have shrinkers run */
 static __thread u32 asking;		/* this one does */
 static u64 turns;
 
+/*
+ * Of one that was another group's, nothing is charged and nobody waits; but a
+ * thread that has just freed the last object may still look at it.
+ */
 void counter_init(struct page_counter *c, struct page_counter *parent)
 {
-	*c = (struct page_counter){
-		.max = RN_MEMCG_NO_LIMIT, .high = RN_MEMCG_NO_LIMIT,
-		.parent = parent,
-	};
+	WRITE_ONCE(c->max, RN_MEMCG_NO_LIMIT);
+	WRITE_ONCE(c->high, RN_MEMCG_NO_LIMIT);
+	WRITE_ONCE(c->low, 0);
+	WRITE_ONCE(c->min, 0);
+	WRITE_ONCE(c->peak, 0);
+	WRITE_ONCE(c->failcnt, 0);
+	for (int i = 0; i < RN_MEMCG_NR_EVENTS; i++)
+		WRITE_ONCE(c->events[i], 0);
+	WRITE_ONCE(c->tight, 0);
+	WRITE_ONCE(c->parent, parent);
 	c->last = &c->first;
 }
 
@@ -208,7 +218,7 @@ bool counter_fits_ever(const struct page_counter *c, u64 bytes)
 
 bool counter_is_tight(const struct page_counter *c)
 {
-	for (; c; c = c->parent)
+	for (; c; c = READ_ONCE(c->parent))
 		if (READ_ONCE(c->tight))
 			return true;
 	return false;
@@ -233,7 +243,7 @@ static void enqueue(struct waiter *w)
 		waiting = c;
 	}
 	w->turn = turns++;
-	*c->last = w;
+	WRITE_ONCE(*c->last, w);
 	c->last = &w->next;
 	WRITE_ONCE(nr_waiting, nr_waiting + 1);
 }
@@ -242,7 +252,7 @@ static void unlink_waiter(struct waiter **list, struct waiter *w)
 {
 	while (*list != w)
 		list = &(*list)->next;
-	*list = w->next;
+	WRITE_ONCE(*list, w->next);
 }
 
 static void dequeue(struct waiter *w)
