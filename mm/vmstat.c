@@ -80,7 +80,7 @@ static void vmstat_slabs(struct seq *s)
 		sum.slow_frees += u.slow_frees;
 		sum.refills += u.refills;
 		sum.flushes += u.flushes;
-		caches++;
+		caches += READ_ONCE(c->refcount) != 0;
 	}
 	ticket = gate_enter();
 	sheaf_pool_stats(&bytes, &free_bytes);
