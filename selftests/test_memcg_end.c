@@ -186,10 +186,11 @@ START_TEST(reparent_again_and_again)
 	enum { ROUNDS = 6000, ALIVE = 500 };
 	struct rn_memcg *top = group(NULL, "top"), *m;
 	static char *p[ALIVE];
+	const int alive = ALIVE / LESS;
 	size_t sum;
 
-	for (int i = 0; i < ROUNDS / LESS + 2 * ALIVE; i++) {
-		char **place = &p[i % ALIVE];
+	for (int i = 0; i < ROUNDS / LESS + 2 * alive; i++) {
+		char **place = &p[i % alive];
 
 		rn_free(*place);
 		m = group(top, "one-of-many");
@@ -197,10 +198,10 @@ START_TEST(reparent_again_and_again)
 		ck_assert_int_eq(end(m, RN_MEMCG_REPARENT), 0);
 	}
 	sum = 0;
-	for (int i = 0; i < ALIVE; i++)
+	for (int i = 0; i < alive; i++)
 		sum += rn_size(p[i]);
 	ck_assert_uint_eq(rn_memcg_usage(top), sum);
-	for (int i = 0; i < ALIVE; i++)
+	for (int i = 0; i < alive; i++)
 		rn_free(p[i]);
 	ck_assert_uint_eq(rn_memcg_usage(top), 0);
 	ck_assert_int_eq(end(top, RN_MEMCG_REFUSE), 0);
