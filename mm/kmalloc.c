@@ -121,7 +121,7 @@ int kmalloc_complete(void)
 
 /* --- allocation --- */
 
-static void *fail(int error, rn_gfp_t flags, size_t size)
+void *alloc_fail(int error, rn_gfp_t flags, size_t size)
 {
 	if (flags & RN_NOFAIL)
 		bug("RN_NOFAIL: a request of %zu bytes (flags %#x) can never "
@@ -150,16 +150,16 @@ static noinline void *alloc_slow(size_t size, rn_gfp_t flags, int node)
 	struct rn_cache *c;
 
 	if (unlikely(error))
-		return fail(error, flags, size);
+		return alloc_fail(error, flags, size);
 	if (!size)
 		return RN_ZERO_SIZE_PTR;
 	if (size > RN_MAX_SIZE)
-		return fail(ENOMEM, flags, size);
+		return alloc_fail(ENOMEM, flags, size);
 	if (size > KMALLOC_MAX)
 		return large_alloc(size, flags, node);
 	c = cache_for(size, flags);
 	if (!c)
-		return fail(ENOMEM, flags, size);
+		return alloc_fail(ENOMEM, flags, size);
 	return slab_alloc_slow(c, flags, node);
 }
 
@@ -400,7 +400,7 @@ static noinline void *cache_alloc_slow(struct rn_cache *c, rn_gfp_t flags,
 	/* Its objects lie where they lie: the flag would be no promise. */
 	if (!error && flags & RN_HUGETLB & ~c->gfp)
 		error = EINVAL;
-	return error ? fail(error, flags, c->object_size)
+	return error ? alloc_fail(error, flags, c->object_size)
 		     : slab_alloc_slow(c, flags, node);
 }
 

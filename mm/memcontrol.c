@@ -365,15 +365,6 @@ static int charge_enter(struct rn_memcg *m, u64 bytes, rn_gfp_t flags,
 
 /* --- allocation --- */
 
-static void *fail(int error, rn_gfp_t flags, size_t size)
-{
-	if (flags & RN_NOFAIL)
-		bug("RN_NOFAIL: a request of %zu bytes (flags %#x) can never "
-		    "be met", size, flags);
-	errno = error;
-	return NULL;
-}
-
 /* The memory, already charged; inside of the gate, where nothing is waited for. */
 static void *take_charged(struct rn_memcg *m, struct rn_cache *c, size_t size,
 			  rn_gfp_t flags)
@@ -401,7 +392,7 @@ static void *alloc_charged(struct rn_memcg *m, struct rn_cache *c, size_t size,
 		void *p;
 
 		if (err)
-			return fail(err, flags, size);
+			return alloc_fail(err, flags, size);
 		p = take_charged(m, c, size, flags);
 		if (!p)
 			counter_uncharge(&m->counter, bytes);
@@ -409,7 +400,7 @@ static void *alloc_charged(struct rn_memcg *m, struct rn_cache *c, size_t size,
 		if (p)
 			return p;
 		if (!reclaim(flags, round))
-			return fail(ENOMEM, flags, size);
+			return alloc_fail(ENOMEM, flags, size);
 	}
 }
 
@@ -420,18 +411,18 @@ static noinline void *alloc_slow(struct rn_memcg *m, size_t size,
 	void *object;
 
 	if (!m || flags & ~RN_GFP_MASK || flags & RN_HUGETLB)
-		return fail(EINVAL, flags, size);
+		return alloc_fail(EINVAL, flags, size);
 	if (!size)
 		return RN_ZERO_SIZE_PTR;
 	if (size > RN_MAX_SIZE)
-		return fail(ENOMEM, flags, size);
+		return alloc_fail(ENOMEM, flags, size);
 	if (may_shrink(flags))
 		shrink_high(m, flags);
 	if (size > KMALLOC_MAX)
 		return alloc_charged(m, NULL, size, flags);
 	c = class_cache(m, size_to_row(size));
 	if (!c)
-		return fail(ENOMEM, flags, size);
+		return alloc_fail(ENOMEM, flags, size);
 	object = slab_alloc_slow(c, flags, RN_NO_NODE);
 	if (likely(object) || errno != EDQUOT)
 		return object;

@@ -209,6 +209,16 @@ void slab_discard_all(struct rn_cache *c);
 unsigned int slab_trim(struct rn_cache *c, struct cache_node *n,
 		       unsigned int keep);
 
+/* --- sheaf_size.c --- */
+
+/* Objects that the next refill asks for. */
+unsigned int refill_size(const struct rn_cache *c, const struct cache_node *n);
+/* For each visit to the barn. */
+void sheaves_grow(const struct rn_cache *c, struct cache_node *n);
+/* @s, if there is one and it is as large as it should be, or a new one; or NULL. */
+struct sheaf *sheaf_or_new(const struct rn_cache *c,
+			   const struct cache_node *n, struct sheaf *s);
+
 /* --- slub.c: the slow paths --- */
 
 /*
@@ -259,6 +269,8 @@ static inline unsigned int size_to_row(size_t size)
 	return class_of_large[(size - 1) / 128];
 }
 
+/* NULL with errno @error; for RN_NOFAIL a report and the end. */
+void *alloc_fail(int error, rn_gfp_t flags, size_t size);
 void kmalloc_init(void);
 /* Makes the caches of all classes that are not there yet. 0 or -ENOMEM. */
 int kmalloc_complete(void);
