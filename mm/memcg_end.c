@@ -12,13 +12,20 @@
 
 static struct rn_memcg *spares;
 
-struct rn_memcg *memcg_struct(void)
+struct rn_memcg *memcg_struct(bool in_pages)
 {
-	struct rn_memcg *m = spares;
+	struct rn_memcg **at = &spares, *m;
 
-	if (!m)
-		return meta_alloc(sizeof(*m));
-	spares = m->next_spare;
+	while (*at && (*at)->in_pages != in_pages)
+		at = &(*at)->next_spare;
+	m = *at;
+	if (m) {
+		*at = m->next_spare;
+		return m;
+	}
+	m = meta_alloc(sizeof(*m));
+	if (m)
+		m->in_pages = in_pages;
 	return m;
 }
 

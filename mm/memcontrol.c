@@ -46,14 +46,15 @@ static void set_name(const struct rn_memcg *m, struct rn_cache *c)
 	cache_set_name(c, name);
 }
 
-static struct rn_memcg *group_new(struct rn_memcg *parent, const char *name)
+static struct rn_memcg *group_new(struct rn_memcg *parent, const char *name,
+				  bool in_pages)
 {
 	struct rn_memcg *m;
 	u32 id;
 
 	memcg_reap();
 	id = find_id();
-	m = id ? memcg_struct() : NULL;
+	m = id ? memcg_struct(in_pages) : NULL;
 	if (!m)
 		return NULL;
 	counter_init(&m->counter, parent ? &parent->counter : NULL);
@@ -75,19 +76,8 @@ static struct rn_memcg *group_new(struct rn_memcg *parent, const char *name)
 	return m;
 }
 
-/**
- * rn_memcg_create() - make a group
- * @parent: the group that it is to be in, or NULL for a tree of its own
- * @name: letters, digits, '.', '_' and '-', at most 63; copied
- *
- * It has no limits at first, and its parent's timeout (of a tree, 5 s).
- *
- * Context: takes slab_mutex; may map memory.
- * Return: the group, or NULL with errno: EINVAL for a bad name, ENOMEM, ENOSPC
- * when there are 4,095.
- */
-RN_API struct rn_memcg *rn_memcg_create(struct rn_memcg *parent,
-					const char *name)
+struct rn_memcg *memcg_create(struct rn_memcg *parent, const char *name,
+			      bool in_pages)
 {
 	struct rn_memcg *m;
 	unsigned int ticket;
@@ -104,13 +94,45 @@ RN_API struct rn_memcg *rn_memcg_create(struct rn_memcg *parent,
 	}
 	ticket = gate_enter();
 	lock(&slab_mutex);
-	m = group_new(parent, name);
+	m = group_new(parent, name, in_pages);
 	crowded = !m && !find_id();
 	unlock(&slab_mutex);
 	gate_exit(ticket);
 	if (!m)
 		errno = crowded ? ENOSPC : ENOMEM;
 	return m;
+}
+
+/**
+ * rn_memcg_create() - make a group
+ * @parent: the group that it is to be in, or NULL for a tree of its own
+ * @name: letters, digits, '.', '_' and '-', at most 63; copied
+ *
+ * It has no limits at first, and its parent's timeout (of a tree, 5 s).
+ *
+ * Context: takes slab_mutex; may map memory.
+ * Return: the group, or NULL with errno: EINVAL for a bad name, ENOMEM, ENOSPC
+ * when there are 4,095.
+ */
+RN_API struct rn_memcg *rn_memcg_create(struct rn_memcg *parent,
+					const char *name)
+{
+	return memcg_create(parent, name, false);
+}
+
+/*
+ * The class whose cache has the objects of @class_. Of classes of which as many
+ * fit into a page the largest will do for all, where pages are laid out.
+ */
+static unsigned int class_shared(const struct rn_memcg *m, unsigned int class_)
+{
+	u32 size = class_bytes[class_], most;
+
+	if (!m->in_pages || size > PAGE_BYTES)
+		return class_;
+	most = PAGE_BYTES / (PAGE_BYTES / size);
+	class_ = size_to_row(most);
+	return class_bytes[class_] > most ? class_ - 1 : class_;
 }
 
 /* Under slab_mutex. Its objects are not for others, and lie on their own. */
@@ -122,18 +144,18 @@ static struct rn_cache *class_new(struct rn_memcg *m, unsigned int class_)
 	};
 	struct rn_cache *c;
 
+	if (m->in_pages && args.size <= PAGE_BYTES)
+		args.flags |= CACHE_IN_PAGES;
 	c = cache_new("", &args, 0);
 	if (!c)
 		return NULL;
 	set_name(m, c);
 	c->counter = &m->counter;
 	smp_store_release(&m->caches[class_], c);
-	if (percpu_has_rseq())
-		smp_store_release(&m->at[class_], slot_at(c->row));
 	return c;
 }
 
-static struct rn_cache *class_cache(struct rn_memcg *m, unsigned int class_)
+static struct rn_cache *class_get(struct rn_memcg *m, unsigned int class_)
 {
 	struct rn_cache *c = smp_load_acquire(&m->caches[class_]);
 	unsigned int ticket;
@@ -147,6 +169,16 @@ static struct rn_cache *class_cache(struct rn_memcg *m, unsigned int class_)
 		c = class_new(m, class_);
 	unlock(&slab_mutex);
 	gate_exit(ticket);
+	return c;
+}
+
+/* The fast path knows it from then on. */
+static struct rn_cache *class_cache(struct rn_memcg *m, unsigned int class_)
+{
+	struct rn_cache *c = class_get(m, class_shared(m, class_));
+
+	if (c && percpu_has_rseq() && !READ_ONCE(m->at[class_]))
+		smp_store_release(&m->at[class_], slot_at(c->row));
 	return c;
 }
 

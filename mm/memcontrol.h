@@ -28,6 +28,7 @@
  * @id: of its counter
  * @nr_children: groups right below, those that were reparented too
  * @reparented: what is left of a group that was destroyed
+ * @in_pages: no object of up to a page lies in two of them
  * @timeout: ms that a request is held at most
  * @name: as given
  * @next_spare: in the list of those that are nobody's
@@ -41,6 +42,7 @@ struct rn_memcg {
 	u16 id;
 	u32 nr_children;
 	bool reparented;
+	bool in_pages;
 	u32 timeout;
 	char name[64];
 	struct rn_memcg *next_spare;
@@ -69,6 +71,10 @@ static inline bool memcg_is_below(const struct rn_memcg *m,
 
 /* --- memcontrol.c --- */
 
+/* As rn_memcg_create(), with or without @in_pages of struct rn_memcg. */
+struct rn_memcg *memcg_create(struct rn_memcg *parent, const char *name,
+			      bool in_pages);
+
 /* From here on no sheaf below @full keeps objects. */
 void memcg_tighten(struct page_counter *full);
 /* Bytes that lie in sheaves of the group itself. */
@@ -84,7 +90,7 @@ bool memcg_flush(struct rn_memcg *m);
 /* Under slab_mutex: gives up reparented groups that are empty by now. */
 void memcg_reap(void);
 /* Under slab_mutex: perhaps with caches, of a group that is over; or NULL. */
-struct rn_memcg *memcg_struct(void);
+struct rn_memcg *memcg_struct(bool in_pages);
 
 #pragma GCC visibility pop
 

@@ -69,13 +69,11 @@ static unsigned int link_next(const struct rn_cache *c,
 unsigned int slab_find(const struct rn_cache *c, const struct page *slab,
 		       const void *p)
 {
-	size_t offset = (const char *)p - slab_address(slab);
-	unsigned int index;
+	unsigned int index = slab_index(c, (const char *)p -
+					   slab_address(slab));
 
-	if (offset >= (size_t)c->objects * c->size)
-		return NO_OBJECT;
-	index = slab_index(c, offset);
-	return (size_t)index * c->size == offset ? index : NO_OBJECT;
+	return index < c->objects && slab_object(c, slab, index) == p ?
+	       index : NO_OBJECT;
 }
 
 /* --- lists, under list_lock --- */
@@ -333,12 +331,13 @@ static void take_freelist(struct cache_node *n, struct page *slab)
 static __always_inline void fetch_objects(const struct rn_cache *c,
 					  const struct page *slab)
 {
-	const char *object = slab_address(slab) + c->free_offset;
+	char *object = slab_address(slab);
 
 	if (slab->nr_private < slab->fresh / 2)
 		return;
-	for (unsigned int i = 0; i < slab->fresh; i++, object += c->size)
-		__builtin_prefetch(object, 1);
+	for (unsigned int i = 0; i < slab->fresh;
+	     object = slab_next(c, object, i++))
+		__builtin_prefetch(object + c->free_offset, 1);
 }
 
 /* One that is on a list, now the caller's; or NULL. */
@@ -419,16 +418,17 @@ static void fill_private(struct rn_cache *c, struct page *slab,
 static void fill_fresh(struct rn_cache *c, struct page *slab, struct sheaf *s,
 		       unsigned int nr)
 {
-	char *object = slab_object(c, slab, slab->fresh);
-	unsigned int base = sheaf_count(s);
+	unsigned int base = sheaf_count(s), index = slab->fresh;
+	char *object = slab_object(c, slab, index);
 
-	for (unsigned int i = nr; i-- > 0; object += c->size) {
+	for (unsigned int i = nr; i-- > 0;
+	     object = slab_next(c, object, index++)) {
 		if (c->ctor)
 			c->ctor(object);
 		s->objects[base + i] = object;
 		tsan_release(object);
 	}
-	WRITE_ONCE(slab->fresh, slab->fresh + nr);
+	WRITE_ONCE(slab->fresh, index);
 	WRITE_ONCE(s->word, s->word + nr);
 }
 

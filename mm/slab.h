@@ -68,6 +68,8 @@ struct cache_node {
  * @order: of a slab, which is aligned to it
  * @pages: of a slab; what no object begins or ends in is left to others
  * @objects: in a slab
+ * @per_page: of them in each page, where none is to lie in two; else 0
+ * @page_rest: bytes at the end of each page that are no object's then
  * @sheaf_capacity: objects in a sheaf
  * @size: bytes from one object to the next
  * @reciprocal: 2^40 / @size, rounded up (slab_index())
@@ -95,6 +97,8 @@ struct rn_cache {
 	u16 pages;
 	u32 fast_at;
 	u16 objects;
+	u16 per_page;
+	u16 page_rest;
 	u16 sheaf_capacity;
 	u32 size;
 	u32 free_offset;
@@ -113,6 +117,9 @@ struct rn_cache {
 	struct rn_cache *next_spare;
 	struct cache_node **node;
 };
+
+/* A flag of cache_new(): no object lies in two pages. At most a page each. */
+#define CACHE_IN_PAGES	(1U << 31)
 
 /* --- slab_common.c --- */
 
@@ -167,16 +174,35 @@ static inline char *slab_address(const struct page *slab)
 	return pfn_to_ptr(page_to_pfn(slab));
 }
 
-/* Exact: offset < 2^18 and size <= 2^16, so the error stays below 2^-6. */
+/*
+ * Of the rest of a page: the first object of the next one.
+ *
+ * Exact: offset < 2^18 and size <= 2^16, so the error stays below 2^-6.
+ */
 static inline unsigned int slab_index(const struct rn_cache *c, size_t offset)
 {
+	offset -= offset / PAGE_BYTES * c->page_rest;
 	return offset * c->reciprocal >> 40;
 }
 
 static inline void *slab_object(const struct rn_cache *c,
 				const struct page *slab, unsigned int index)
 {
-	return slab_address(slab) + (size_t)index * c->size;
+	size_t offset = (size_t)index * c->size;
+
+	if (unlikely(c->per_page))
+		offset += (size_t)(index / c->per_page) * c->page_rest;
+	return slab_address(slab) + offset;
+}
+
+/* The object behind that of @index, which begins at @object. */
+static inline char *slab_next(const struct rn_cache *c, char *object,
+			      unsigned int index)
+{
+	object += c->size;
+	if (unlikely(c->per_page) && (index + 1) % c->per_page == 0)
+		object += c->page_rest;
+	return object;
 }
 
 /* The object that starts at @p; NO_OBJECT if none does. */
@@ -249,9 +275,9 @@ struct cache_usage {
 	u64 miss, foreign, interleave, other;
 };
 
-/* Adds what there is on @node to @u. */
 /* --- usage.c --- */
 
+/* Adds what there is on @node to @u. */
 void cache_usage_on(struct rn_cache *c, int node, struct cache_usage *u);
 void cache_usage(struct rn_cache *c, struct cache_usage *u);
 

@@ -72,6 +72,22 @@ static unsigned int choose_order(size_t size, unsigned int sheaf_capacity)
 	return top;
 }
 
+/* How many objects a slab has, and in how many pages. */
+static void set_layout(struct rn_cache *c, bool in_pages)
+{
+	c->per_page = 0;
+	c->page_rest = 0;
+	c->objects = (PAGE_BYTES << c->order) / c->size;
+	c->pages = ALIGN(DIV_ROUND_UP(c->objects * c->size, PAGE_BYTES),
+			 1UL << SLAB_MIN_ORDER);
+	if (!in_pages)
+		return;
+	c->per_page = PAGE_BYTES / c->size;
+	c->page_rest = PAGE_BYTES % c->size;
+	c->objects = c->per_page << c->order;
+	c->pages = 1U << c->order;
+}
+
 static void set_shape(struct rn_cache *c, const struct rn_cache_args *args)
 {
 	size_t align = max(args->align, sizeof(void *));
@@ -95,9 +111,7 @@ static void set_shape(struct rn_cache *c, const struct rn_cache_args *args)
 	c->align = align;
 	c->sheaf_capacity = sheaf_capacity(size);
 	c->order = choose_order(size, c->sheaf_capacity);
-	c->objects = (PAGE_BYTES << c->order) / size;
-	c->pages = ALIGN(DIV_ROUND_UP(c->objects * size, PAGE_BYTES),
-			 1UL << SLAB_MIN_ORDER);
+	set_layout(c, args->flags & CACHE_IN_PAGES);
 	c->gfp = args->flags & RN_CACHE_HUGETLB ? RN_HUGETLB : 0;
 	c->flags = args->flags;
 	c->ctor = args->ctor;

@@ -122,8 +122,7 @@ static bool find_object(const void *p, const char **start, size_t *usable,
 {
 	const struct rn_cache *c;
 	const struct page *page;
-	unsigned int row;
-	size_t offset;
+	unsigned int row, index;
 
 	*cache = NULL;
 	if (!ptr_to_page(p))
@@ -139,10 +138,13 @@ static bool find_object(const void *p, const char **start, size_t *usable,
 	}
 	c = row_to_cache(row);
 	page = ptr_to_slab(c, p);
-	offset = (const char *)p - slab_address(page);
-	if (offset >= (size_t)c->objects * c->size)
+	index = slab_index(c, (const char *)p - slab_address(page));
+	if (index >= c->objects)
 		return false;
-	*start = slab_object(c, page, slab_index(c, offset));
+	*start = slab_object(c, page, index);
+	/* Or it is in the rest of the page before. */
+	if ((const char *)p < *start)
+		return false;
 	*usable = c->usable;
 	*cache = c;
 	return true;
