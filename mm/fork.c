@@ -349,6 +349,7 @@ static void after_fork_in_child(void)
 		shrinker_after_fork();
 		mempool_after_fork();
 		counter_after_fork();
+		pools_after_fork();
 	}
 	gate_open();
 }

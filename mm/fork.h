@@ -17,6 +17,7 @@ bool thread_is_gone(u32 tag);
 void shrinker_after_fork(void);
 void mempool_after_fork(void);
 void counter_after_fork(void);
+void pools_after_fork(void);
 
 #pragma GCC visibility pop
 

@@ -11,7 +11,8 @@
  *         cache_node.list_lock (mm/slab.c): slabs of a cache on a node
  *         barn.lock (mm/sheaf.c): its sheaves; never together with list_lock
  *           zone.lock (mm/page_alloc.c): pageblocks of a node
- *             sheaf_pool.lock, meta_lock, open_lock, counter_lock: leaves
+ *             sheaf_pool.lock, meta_lock, open_lock, counter_lock, pools.lock,
+ *             shrinkers.lock: leaves
  */
 #ifndef MM_INTERNAL_H
 #define MM_INTERNAL_H

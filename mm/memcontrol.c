@@ -3,16 +3,12 @@
  * Groups with memory limits: how they are made, and how memory comes to them.
  * Documentation/mm/memcontrol.rst is the design.
  *
- * Locks: slab_mutex covers the tree and the caches of each group. Shrinkers are
- * called, and requests held, outside of every lock and of the fork gate.
+ * Lock: slab_mutex covers the tree and the caches of each group.
  */
 #include "memcontrol.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* So often shrinkers are asked, if they give something, before it is held. */
-#define MAX_ROUNDS	16
 
 u32 memcg_nr_ids = 1;
 
@@ -182,219 +178,6 @@ static struct rn_cache *class_cache(struct rn_memcg *m, unsigned int class_)
 	return c;
 }
 
-/* --- room under a limit --- */
-
-static u64 stock_of(struct rn_cache *c)
-{
-	struct cache_usage u;
-
-	if (!c)
-		return 0;
-	cache_usage(c, &u);
-	return u.cached * c->size;
-}
-
-u64 memcg_stock(struct rn_memcg *m)
-{
-	u64 bytes = 0;
-
-	for (unsigned int i = 1; i <= RN_NR_CLASSES; i++)
-		bytes += stock_of(smp_load_acquire(&m->caches[i]));
-	return bytes;
-}
-
-/* Sheaves without objects go as well: they have room for what is freed. */
-bool memcg_flush(struct rn_memcg *m)
-{
-	bool done = true;
-
-	for (unsigned int i = 1; i <= RN_NR_CLASSES; i++)
-		if (m->caches[i])
-			done &= cache_flush(m->caches[i]);
-	return done;
-}
-
-void memcg_tighten(struct page_counter *full)
-{
-	unsigned int ticket = gate_enter();
-
-	lock(&slab_mutex);
-	WRITE_ONCE(full->tight, 1);
-	/* Pairs with flush_if_tight(): it sees this, or is seen. */
-	smp_mb();
-	for (u32 id = 1; id < memcg_nr_ids; id++) {
-		struct rn_memcg *m = memcg_by_id(id);
-
-		if (m && counter_is_below(&m->counter, full))
-			memcg_flush(m);
-	}
-	unlock(&slab_mutex);
-	gate_exit(ticket);
-}
-
-/* What others may not take from @m. */
-static u64 protected_bytes(const struct rn_memcg *m, bool last_resort)
-{
-	u64 least = READ_ONCE(m->counter.min);
-
-	return last_resort ? least : max(least, READ_ONCE(m->counter.low));
-}
-
-/* One group is asked for what it can give up; true if it gave some. */
-static bool shrink_group(struct rn_memcg *m, rn_gfp_t flags,
-			 unsigned int priority)
-{
-	u64 before = READ_ONCE(m->counter.usage), after;
-	u64 *events = m->counter.events;
-
-	if (!shrink_all(flags, m, priority))
-		return false;
-	after = READ_ONCE(m->counter.usage);
-	if (after < before)
-		stat_add(&events[RN_MEMCG_EVENT_EVICTED], before - after);
-	if (after < READ_ONCE(m->counter.low))
-		stat_inc(&events[RN_MEMCG_EVENT_LOW]);
-	return true;
-}
-
-static bool is_fair_game(const struct rn_memcg *m, const struct rn_memcg *asker,
-			 bool last_resort)
-{
-	return memcg_is_below(m, asker) || memcg_is_below(asker, m) ||
-	       READ_ONCE(m->counter.usage) > protected_bytes(m, last_resort);
-}
-
-/*
- * Every group below @full is asked, but for those that are protected from
- * @asker. A shrinker may free all it has in one go; who asked looks again after
- * each.
- */
-static bool shrink_tree(struct page_counter *full, struct rn_memcg *asker,
-			rn_gfp_t flags, unsigned int priority, bool last_resort)
-{
-	bool gave = false;
-
-	for (u32 id = 1; id < READ_ONCE(memcg_nr_ids); id++) {
-		struct rn_memcg *m = memcg_by_id(id);
-
-		if (m && counter_is_below(&m->counter, full) &&
-		    is_fair_game(m, asker, last_resort))
-			gave |= shrink_group(m, flags, priority);
-	}
-	return gave;
-}
-
-/* One round: harder and harder, until somebody gave something. */
-static bool make_room(struct page_counter *full, struct rn_memcg *asker,
-		      rn_gfp_t flags)
-{
-	bool gave = false;
-
-	counter_ask(true);
-	for (unsigned int last_resort = 0; last_resort < 2; last_resort++)
-		for (unsigned int i = RN_DEF_PRIORITY + 1; !gave && i-- > 0;)
-			gave = shrink_tree(full, asker, flags, i, last_resort);
-	counter_ask(false);
-	return gave;
-}
-
-/* Does who asks with @flags want to be declined rather than that? */
-static bool may_shrink(rn_gfp_t flags)
-{
-	return flags & RN_NOFAIL || !(flags & (RN_NOWAIT | RN_NORETRY));
-}
-
-/* Who is above its high, or within one that is, shrinks that first. */
-static void shrink_high(struct rn_memcg *m, rn_gfp_t flags)
-{
-	for (struct page_counter *c = &m->counter; c; c = c->parent) {
-		if (READ_ONCE(c->usage) <= READ_ONCE(c->high))
-			continue;
-		stat_inc(&c->events[RN_MEMCG_EVENT_HIGH]);
-		make_room(c, m, flags);
-	}
-}
-
-/* NULL, inside of the gate; or who refused, outside. */
-static struct page_counter *try_enter(struct rn_memcg *m, u64 bytes,
-				      unsigned int *ticket)
-{
-	struct page_counter *full = &m->counter;
-
-	*ticket = gate_enter();
-	/* Those who came before are served before. */
-	if (!counter_has_waiters(full))
-		full = counter_try_charge(full, bytes);
-	if (full)
-		gate_exit(*ticket);
-	return full;
-}
-
-/* What CPUs have in stock is given up before anybody's memory is. */
-static struct page_counter *try_without_stock(struct rn_memcg *m, u64 bytes,
-					      struct page_counter *full,
-					      unsigned int *ticket)
-{
-	struct page_counter *last;
-
-	do {
-		last = full;
-		if (!READ_ONCE(last->tight))
-			memcg_tighten(last);
-		full = try_enter(m, bytes, ticket);
-	} while (full && full != last);
-	return full;
-}
-
-/* After @full refused. */
-static int enter_slow(struct rn_memcg *m, u64 bytes, rn_gfp_t flags,
-		      struct page_counter *full, unsigned int *ticket)
-{
-	unsigned int retries = gfp_retries(flags);
-
-	stat_inc(&m->counter.events[RN_MEMCG_EVENT_MAX]);
-	full = try_without_stock(m, bytes, full, ticket);
-	if (!full)
-		return 0;
-	if (!may_shrink(flags) || !counter_fits_ever(&m->counter, bytes))
-		return ENOMEM;
-	for (unsigned int round = 0; round < (retries ? retries : MAX_ROUNDS);
-	     round++) {
-		bool gave = make_room(full, m, flags);
-
-		full = try_without_stock(m, bytes, full, ticket);
-		if (!full)
-			return 0;
-		if (!gave && !retries)
-			break;
-		if (!gave)
-			nofail_pause(round);
-	}
-	if (retries && !(flags & RN_NOFAIL))
-		return ENOMEM;
-	return -counter_wait(&m->counter, bytes, flags & RN_NOFAIL ?
-			     RN_MEMCG_FOREVER : READ_ONCE(m->timeout), ticket);
-}
-
-/*
- * Charges @bytes as @flags say, perhaps after a wait. 0, inside of the gate, so
- * that no child of a fork() has bytes that no memory stands for; or an errno,
- * outside.
- */
-static int charge_enter(struct rn_memcg *m, u64 bytes, rn_gfp_t flags,
-			unsigned int *ticket)
-{
-	struct page_counter *full = try_enter(m, bytes, ticket);
-	int err;
-
-	if (likely(!full))
-		return 0;
-	err = enter_slow(m, bytes, flags, full, ticket);
-	if (err)
-		stat_inc(&m->counter.events[RN_MEMCG_EVENT_FAIL]);
-	return err;
-}
-
 /* --- allocation --- */
 
 /* The memory, already charged; inside of the gate, where nothing is waited for. */
@@ -420,7 +203,7 @@ static void *alloc_charged(struct rn_memcg *m, struct rn_cache *c, size_t size,
 	unsigned int ticket;
 
 	for (unsigned int round = 0;; round++) {
-		int err = charge_enter(m, bytes, flags, &ticket);
+		int err = memcg_charge_enter(m, bytes, flags, &ticket);
 		void *p;
 
 		if (err)
@@ -448,8 +231,7 @@ static noinline void *alloc_slow(struct rn_memcg *m, size_t size,
 		return RN_ZERO_SIZE_PTR;
 	if (size > RN_MAX_SIZE)
 		return alloc_fail(ENOMEM, flags, size);
-	if (may_shrink(flags))
-		shrink_high(m, flags);
+	memcg_shrink_high(m, size, flags);
 	if (size > KMALLOC_MAX)
 		return alloc_charged(m, NULL, size, flags);
 	c = class_cache(m, size_to_row(size));

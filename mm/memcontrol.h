@@ -75,6 +75,8 @@ static inline bool memcg_is_below(const struct rn_memcg *m,
 struct rn_memcg *memcg_create(struct rn_memcg *parent, const char *name,
 			      bool in_pages);
 
+/* --- memcg_room.c --- */
+
 /* From here on no sheaf below @full keeps objects. */
 void memcg_tighten(struct page_counter *full);
 /* Bytes that lie in sheaves of the group itself. */
@@ -84,6 +86,18 @@ u64 memcg_stock(struct rn_memcg *m);
  * if other CPUs could not be fenced.
  */
 bool memcg_flush(struct rn_memcg *m);
+/*
+ * Who is above its high with @bytes more, or within one that is, has others
+ * shrink first; unless @flags say not to.
+ */
+void memcg_shrink_high(struct rn_memcg *m, u64 bytes, rn_gfp_t flags);
+/*
+ * Charges @bytes as @flags say, perhaps after a wait. 0, inside of the gate, so
+ * that no child of a fork() has bytes that no memory stands for; or an errno,
+ * outside.
+ */
+int memcg_charge_enter(struct rn_memcg *m, u64 bytes, rn_gfp_t flags,
+		       unsigned int *ticket);
 
 /* --- memcg_end.c --- */
 

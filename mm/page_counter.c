@@ -25,20 +25,26 @@
 /* A refill takes at most this part of the room that is left. */
 #define STOCK_SHARE	8
 
+/* Who waits looks so often whether there is something to be given up. */
+#define LOOK_MS		100
+
+/* Of a waiter: asleep; to look, and not to sleep; charged, and to go. */
+enum { WAITING, LOOK, GRANTED };
+
 /**
  * struct waiter - a thread that is held, on its own stack
- * @counter: that it asks to be charged
- * @bytes: what it asked for
+ * @request: what it asked for
  * @turn: when it came
- * @granted: they are charged; a futex
+ * @state: a futex
+ * @gave: it had something given up
  * @tag: of the thread
  * @next: behind it in the queue, or in the list of those that were granted
  */
 struct waiter {
-	struct page_counter *counter;
-	u64 bytes;
+	const struct charge_request *request;
 	u64 turn;
-	u32 granted;
+	u32 state;
+	bool gave;
 	u32 tag;
 	struct waiter *next;
 };
@@ -69,7 +75,13 @@ void counter_init(struct page_counter *c, struct page_counter *parent)
 		WRITE_ONCE(c->events[i], 0);
 	WRITE_ONCE(c->tight, 0);
 	WRITE_ONCE(c->parent, parent);
+	WRITE_ONCE(c->queue, c);
 	c->last = &c->first;
+}
+
+void counter_share_queue(struct page_counter *c)
+{
+	WRITE_ONCE(c->queue, c->parent->queue);
 }
 
 /* --- charges --- */
@@ -111,14 +123,17 @@ static void note_charge(struct page_counter *c, u64 bytes)
 	}
 }
 
+u64 counter_margin(const struct page_counter *c)
+{
+	return min(READ_ONCE(c->max) >> LOOSE_SHIFT, LOOSE_MOST);
+}
+
 /* With enough room, and nobody who waits for some or has others make it. */
 static void loosen(struct page_counter *c, u64 usage)
 {
-	u64 most = READ_ONCE(c->max);
-
 	if (READ_ONCE(c->tight) && !READ_ONCE(nr_waiting) &&
 	    !READ_ONCE(nr_asking) &&
-	    usage <= most - min(most >> LOOSE_SHIFT, LOOSE_MOST))
+	    usage <= READ_ONCE(c->max) - counter_margin(c))
 		WRITE_ONCE(c->tight, 0);
 }
 
@@ -208,6 +223,13 @@ void counter_ask(bool begin)
 	__atomic_fetch_add(&nr_asking, one, __ATOMIC_RELAXED);
 }
 
+struct page_counter *counter_full(struct page_counter *c, u64 bytes)
+{
+	while (c && !counter_excess(c, READ_ONCE(c->max), bytes))
+		c = c->parent;
+	return c;
+}
+
 bool counter_fits_ever(const struct page_counter *c, u64 bytes)
 {
 	for (; c; c = c->parent)
@@ -234,9 +256,14 @@ bool counter_is_below(const struct page_counter *c,
 
 /* --- queues, under counter_lock --- */
 
+static struct page_counter *queue_of(const struct waiter *w)
+{
+	return w->request->counter->queue;
+}
+
 static void enqueue(struct waiter *w)
 {
-	struct page_counter *c = w->counter;
+	struct page_counter *c = queue_of(w);
 
 	if (!c->first) {
 		c->next_waiting = waiting;
@@ -257,7 +284,7 @@ static void unlink_waiter(struct waiter **list, struct waiter *w)
 
 static void dequeue(struct waiter *w)
 {
-	struct page_counter *c = w->counter, **list = &waiting;
+	struct page_counter *c = queue_of(w), **list = &waiting;
 
 	unlink_waiter(&c->first, w);
 	c->last = &c->first;
@@ -299,18 +326,23 @@ static struct page_counter *next_served(const struct page_counter *after)
 	return best;
 }
 
+static void set_state(struct waiter *w, u32 state)
+{
+	__atomic_store_n(&w->state, state, __ATOMIC_RELEASE);
+	syscall(SYS_futex, &w->state, FUTEX_WAKE_PRIVATE, 1);
+}
+
 /* The head of the queue gets what it asked for, if there is room. */
 static bool grant_first(struct page_counter *c)
 {
 	struct waiter *w = c->first;
 
-	if (charge_all(c, w->bytes))
+	if (charge_all(w->request->counter, w->request->bytes))
 		return false;
 	dequeue(w);
 	w->next = on_their_way;
 	on_their_way = w;
-	__atomic_store_n(&w->granted, 1, __ATOMIC_RELEASE);
-	syscall(SYS_futex, &w->granted, FUTEX_WAKE_PRIVATE, 1);
+	set_state(w, GRANTED);
 	return true;
 }
 
@@ -334,9 +366,27 @@ void counter_wake(void)
 	gate_exit(ticket);
 }
 
+/* Pairs with join_queue(): who waits is in the queue, or looks after this. */
+void counter_kick(void)
+{
+	unsigned int ticket;
+	int saved = errno;
+
+	smp_mb();
+	if (likely(!READ_ONCE(nr_waiting)))
+		return;
+	ticket = gate_enter();
+	lock(&counter_lock);
+	for (struct page_counter *c = waiting; c; c = c->next_waiting)
+		set_state(c->first, LOOK);
+	unlock(&counter_lock);
+	errno = saved;
+	gate_exit(ticket);
+}
+
 bool counter_has_waiters(const struct page_counter *c)
 {
-	return READ_ONCE(c->first);
+	return READ_ONCE(READ_ONCE(c->queue)->first);
 }
 
 /* --- waiting --- */
@@ -358,7 +408,7 @@ static void join_queue(struct waiter *w)
 static bool leave_queue(struct waiter *w)
 {
 	lock(&counter_lock);
-	if (w->granted) {
+	if (w->state == GRANTED) {
 		unlink_waiter(&on_their_way, w);
 	} else {
 		dequeue(w);
@@ -366,7 +416,7 @@ static bool leave_queue(struct waiter *w)
 		grant_all();
 	}
 	unlock(&counter_lock);
-	return w->granted;
+	return w->state == GRANTED;
 }
 
 /* The thread is cancelled while it waits. */
@@ -376,8 +426,14 @@ static void abandon(void *arg)
 	struct waiter *w = arg;
 
 	if (leave_queue(w))
-		counter_uncharge(w->counter, w->bytes);
+		counter_uncharge(w->request->counter, w->request->bytes);
 	gate_exit(ticket);
+}
+
+static bool is_before(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec < b->tv_sec ||
+	       (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
 }
 
 static bool is_past(const struct timespec *until)
@@ -385,8 +441,7 @@ static bool is_past(const struct timespec *until)
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec > until->tv_sec ||
-	       (now.tv_sec == until->tv_sec && now.tv_nsec >= until->tv_nsec);
+	return !is_before(&now, until);
 }
 
 static const struct timespec *after_ms(struct timespec *until, unsigned int ms)
@@ -403,36 +458,67 @@ static const struct timespec *after_ms(struct timespec *until, unsigned int ms)
 	return until;
 }
 
-/* @until is of the monotonic clock; NULL: for ever. */
-static void sleep_in_queue(struct waiter *w, const struct timespec *until)
+static u32 state_of(const struct waiter *w)
 {
+	return __atomic_load_n(&w->state, __ATOMIC_ACQUIRE);
+}
+
+/* Behind somebody it would be for him, who looks himself. */
+static void look(struct waiter *w)
+{
+	u32 old = LOOK;
+
+	__atomic_compare_exchange_n(&w->state, &old, WAITING, false,
+				    __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+	while (state_of(w) != GRANTED &&
+	       READ_ONCE(queue_of(w)->first) == w &&
+	       w->request->look(w->request))
+		w->gave = true;
+}
+
+/* Until it is to look again, @until at the latest; NULL: for ever. */
+static void nap(struct waiter *w, const struct timespec *until)
+{
+	struct timespec next;
 	int type;
 
+	after_ms(&next, LOOK_MS);
+	if (until && is_before(until, &next))
+		next = *until;
+	/* Cancelled here and nowhere else: nothing is half done. */
+	pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
+	syscall(SYS_futex, &w->state, FUTEX_WAIT_BITSET_PRIVATE, WAITING,
+		&next, NULL, FUTEX_BITSET_MATCH_ANY);
+	pthread_setcanceltype(type, NULL);
+}
+
+/* @until is of the monotonic clock. */
+static void sleep_in_queue(struct waiter *w, const struct timespec *until)
+{
 	pthread_cleanup_push(abandon, w);
-	while (!__atomic_load_n(&w->granted, __ATOMIC_ACQUIRE) &&
-	       !(until && is_past(until))) {
-		/* Cancelled here and nowhere else: nothing is half done. */
-		pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type);
-		syscall(SYS_futex, &w->granted, FUTEX_WAIT_BITSET_PRIVATE, 0,
-			until, NULL, FUTEX_BITSET_MATCH_ANY);
-		pthread_setcanceltype(type, NULL);
+	while (state_of(w) != GRANTED && !(until && is_past(until))) {
+		look(w);
+		if (state_of(w) == WAITING)
+			nap(w, until);
 	}
 	pthread_cleanup_pop(0);
 }
 
-int counter_wait(struct page_counter *c, u64 bytes, unsigned int ms,
-		 unsigned int *ticket)
+int counter_wait(const struct charge_request *request, unsigned int *ticket)
 {
-	struct waiter w = {
-		.counter = c, .bytes = bytes, .tag = thread_tag(),
-	};
+	struct waiter w = { .request = request, .tag = thread_tag() };
 	struct timespec time;
+	bool granted;
 
-	stat_inc(&c->events[RN_MEMCG_EVENT_HELD]);
+	stat_inc(&request->counter->events[RN_MEMCG_EVENT_HELD]);
 	join_queue(&w);
-	sleep_in_queue(&w, after_ms(&time, ms));
+	sleep_in_queue(&w, after_ms(&time, request->ms));
 	*ticket = gate_enter();
-	if (leave_queue(&w))
+	granted = leave_queue(&w);
+	/* Whoever is first now may find more. */
+	if (w.gave)
+		counter_kick();
+	if (granted)
 		return 0;
 	gate_exit(*ticket);
 	return -ETIMEDOUT;
@@ -463,6 +549,6 @@ void counter_after_fork(void)
 	/* Nobody is there to take what it was granted. */
 	while ((w = find_gone(on_their_way))) {
 		unlink_waiter(&on_their_way, w);
-		uncharge_up_to(w->counter, NULL, w->bytes);
+		uncharge_up_to(w->request->counter, NULL, w->request->bytes);
 	}
 }

@@ -26,6 +26,8 @@ struct waiter;
  * @events: enum rn_memcg_event
  * @tight: a charge was refused and @usage is near @max: no stock is kept
  * @parent: the one above, or NULL
+ * @queue: the counter in whose queue those stand who wait for a charge here:
+ *	itself, or one above
  * @first: who waits for a charge here, first come first (under counter_lock, as
  *	the next two)
  * @last: where the next one is to be linked
@@ -39,6 +41,7 @@ struct page_counter {
 	u64 events[RN_MEMCG_NR_EVENTS];
 	u32 tight;
 	struct page_counter *parent;
+	struct page_counter *queue;
 	struct waiter *first, **last;
 	struct page_counter *next_waiting;
 };
@@ -49,6 +52,8 @@ struct page_counter {
 extern struct page_counter *counters[MAX_COUNTERS];	/* by id */
 
 void counter_init(struct page_counter *c, struct page_counter *parent);
+/* From here on, and nobody waits yet: one queue for @c and its parent. */
+void counter_share_queue(struct page_counter *c);
 
 /* NULL, or the counter that refused; then nothing is charged. */
 struct page_counter *counter_try_charge(struct page_counter *c, u64 bytes);
@@ -65,6 +70,20 @@ void counter_uncharge(struct page_counter *c, u64 bytes);
  * for the stock of some CPU.
  */
 void counter_ask(bool begin);
+/* What has to be freed until the usage of @c and @bytes are at most @limit. */
+static inline u64 counter_excess(const struct page_counter *c, u64 limit,
+				 u64 bytes)
+{
+	u64 usage = READ_ONCE(c->usage);
+
+	if (__builtin_add_overflow(usage, bytes, &usage))
+		return limit == RN_MEMCG_NO_LIMIT ? 0 : RN_MEMCG_NO_LIMIT;
+	return usage > limit ? usage - limit : 0;
+}
+/* How far below its max a counter that was tight gets loose again. */
+u64 counter_margin(const struct page_counter *c);
+/* @c, or the first above it, that has no room for @bytes; or NULL. */
+struct page_counter *counter_full(struct page_counter *c, u64 bytes);
 /* Could @bytes be charged if nothing else were? */
 bool counter_fits_ever(const struct page_counter *c, u64 bytes);
 /* Is @c, or one above it, tight? */
@@ -76,13 +95,31 @@ bool counter_is_below(const struct page_counter *c,
 bool counter_has_waiters(const struct page_counter *c);
 /* Limits were raised, or a group went: there may be room. */
 void counter_wake(void);
-/*
- * Waits at the end of the queue of @c until @bytes are charged: then 0, inside
- * of the gate; or -ETIMEDOUT after @ms (RN_MEMCG_FOREVER: never). A cancellation
- * point; the caller is outside of the gate.
+/* There is more to be given up than before: who is first in a queue looks. */
+void counter_kick(void);
+
+/**
+ * struct charge_request - a charge that has to wait
+ * @counter: what is to be charged
+ * @bytes: so much
+ * @ms: for so long at most; RN_MEMCG_FOREVER for ever
+ * @flags: of the allocation
+ * @look: called from time to time, outside of the gate, while it is the first:
+ *	makes room if it can, and says whether there may be more to have
  */
-int counter_wait(struct page_counter *c, u64 bytes, unsigned int ms,
-		 unsigned int *ticket);
+struct charge_request {
+	struct page_counter *counter;
+	u64 bytes;
+	unsigned int ms;
+	rn_gfp_t flags;
+	bool (*look)(const struct charge_request *request);
+};
+
+/*
+ * Waits at the end of the queue until the charge is made: then 0, inside of the
+ * gate; or -ETIMEDOUT. A cancellation point; the caller is outside of the gate.
+ */
+int counter_wait(const struct charge_request *request, unsigned int *ticket);
 
 #pragma GCC visibility pop
 

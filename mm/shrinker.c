@@ -181,7 +181,7 @@ static unsigned long shrink_one(struct shrinker *s,
 			  most);
 	/* Nothing is put off when there is no other time. */
 	least = sc->priority ? min(count, BATCH) : 1;
-	while (todo >= least) {
+	while (todo >= least && sc->bytes) {
 		unsigned long got = scan(s, sc, min(todo, BATCH));
 
 		if (got == RN_SHRINK_STOP || !sc->nr_scanned)
@@ -199,7 +199,7 @@ static bool is_asked(const struct shrinker *s, const struct rn_memcg *memcg)
 }
 
 static unsigned long shrink_each(rn_gfp_t flags, struct rn_memcg *memcg,
-				 unsigned int priority)
+				 size_t bytes, unsigned int priority)
 {
 	struct shrink_run run = { .tag = thread_tag() };
 	unsigned long freed = 0;
@@ -209,12 +209,13 @@ static unsigned long shrink_each(rn_gfp_t flags, struct rn_memcg *memcg,
 	while ((s = run_next(&run))) {
 		struct rn_shrink_control sc = {
 			.flags = flags & RN_GFP_MASK, .memcg = memcg,
-			.priority = priority,
+			.priority = priority, .bytes = bytes,
 		};
 
-		if (is_asked(s, memcg))
-			freed = add_capped(freed, shrink_one(s, &sc),
-					   ULONG_MAX);
+		if (!is_asked(s, memcg))
+			continue;
+		freed = add_capped(freed, shrink_one(s, &sc), ULONG_MAX);
+		bytes = min(bytes, sc.bytes);
 	}
 	my_run = NULL;
 	return freed;
@@ -232,7 +233,7 @@ bool is_shrinking(void)
 }
 
 /* An allocation is no place where a thread is cancelled, whatever is in it. */
-unsigned long shrink_all(rn_gfp_t flags, struct rn_memcg *memcg,
+unsigned long shrink_all(rn_gfp_t flags, struct rn_memcg *memcg, size_t bytes,
 			 unsigned int priority)
 {
 	int saved = errno, state;
@@ -241,7 +242,7 @@ unsigned long shrink_all(rn_gfp_t flags, struct rn_memcg *memcg,
 	if (!may_shrink(flags))
 		return 0;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	freed = shrink_each(flags, memcg, priority);
+	freed = shrink_each(flags, memcg, bytes, priority);
 	pthread_setcancelstate(state, NULL);
 	errno = saved;
 	return freed;
@@ -249,10 +250,10 @@ unsigned long shrink_all(rn_gfp_t flags, struct rn_memcg *memcg,
 
 unsigned long shrink_until_freed(rn_gfp_t flags, unsigned int priority)
 {
-	unsigned long freed = shrink_all(flags, NULL, priority);
+	unsigned long freed = shrink_all(flags, NULL, SIZE_MAX, priority);
 
 	while (!freed && priority)
-		freed = shrink_all(flags, NULL, --priority);
+		freed = shrink_all(flags, NULL, SIZE_MAX, --priority);
 	return freed;
 }
 

@@ -324,13 +324,14 @@ START_TEST(events_of_high)
 	rn_free(granted(m, 90000, 0));
 	ck_assert_uint_eq(rn_memcg_event(m, RN_MEMCG_EVENT_HIGH), 0);
 	p = granted(m, 200000, 0);
+	ck_assert_uint_eq(rn_memcg_event(m, RN_MEMCG_EVENT_HIGH), 1);
 	rn_free(granted(m, 70000, 0));
-	ck_assert_uint_eq(rn_memcg_event(m, RN_MEMCG_EVENT_HIGH), 1);
+	ck_assert_uint_eq(rn_memcg_event(m, RN_MEMCG_EVENT_HIGH), 2);
 	rn_free(granted(m, 70000, RN_NOWAIT));
-	ck_assert_uint_eq(rn_memcg_event(m, RN_MEMCG_EVENT_HIGH), 1);
+	ck_assert_uint_eq(rn_memcg_event(m, RN_MEMCG_EVENT_HIGH), 2);
 	rn_free(p);
 	rn_free(granted(m, 70000, 0));
-	ck_assert_uint_eq(rn_memcg_event(m, RN_MEMCG_EVENT_HIGH), 1);
+	ck_assert_uint_eq(rn_memcg_event(m, RN_MEMCG_EVENT_HIGH), 2);
 	group_end(m);
 }
 END_TEST

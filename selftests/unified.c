@@ -54,22 +54,26 @@ size_t total_peak(void)
 	return rn_memcg_peak(rn_pools_memcg(RN_POOLS_TOTAL));
 }
 
-unsigned long requests_held(void)
-{
-	return rn_memcg_event(rn_pools_memcg(RN_POOLS_EXEC),
-			      RN_MEMCG_EVENT_HELD) +
-	       rn_memcg_event(rn_pools_memcg(RN_POOLS_STORAGE),
-			      RN_MEMCG_EVENT_HELD);
-}
-
 size_t half_of(size_t total)
 {
-	return total / 2 / PAGE * PAGE;
+	return total / 2 / RN_PAGE_SIZE * RN_PAGE_SIZE;
 }
 
 size_t margin_of(size_t total)
 {
 	return 2 * (total / 16 < MIB ? total / 16 : MIB);
+}
+
+/* Of classes of which as many fit into a page the largest. */
+size_t exec_size(size_t bytes)
+{
+	size_t size = rn_size_roundup(bytes), next;
+
+	for (next = size; next <= RN_PAGE_SIZE &&
+	     RN_PAGE_SIZE / next == RN_PAGE_SIZE / size;
+	     next = rn_size_roundup(next + 1))
+		size = next;
+	return size;
 }
 
 /* --- requests --- */
@@ -266,11 +270,17 @@ void until_asleep(const int *tid)
 	ck_assert_uint_eq(times, ASLEEP_TIMES);
 }
 
-void ask_beside(struct pool_asker *a, enum pool_request what, uint64_t id,
-		size_t bytes)
+void start_asking(struct pool_asker *a, enum pool_request what, uint64_t id,
+		  size_t bytes)
 {
 	*a = (struct pool_asker){ .what = what, .id = id, .bytes = bytes };
 	ck_assert_int_eq(pthread_create(&a->thread, NULL, ask, a), 0);
+}
+
+void ask_beside(struct pool_asker *a, enum pool_request what, uint64_t id,
+		size_t bytes)
+{
+	start_asking(a, what, id, bytes);
 	until_asleep(&a->tid);
 }
 

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <rn/memcg.h>
+#include <rn/pages.h>
 #include <rn/pools.h>
 #include <rn/slab.h>
 #include <stdbool.h>
@@ -16,7 +17,6 @@
 
 #define KIB	1024UL
 #define MIB	(1024 * KIB)
-#define PAGE	(4 * KIB)
 
 /* Options with these fields. */
 #define OPTIONS(...) \
@@ -36,13 +36,13 @@ size_t exec_usage(void);
 size_t storage_usage(void);
 /* The most that there ever was in both. */
 size_t total_peak(void);
-/* Requests that were held in either pool. */
-unsigned long requests_held(void);
-
 /* What each pool owns of @total. */
 size_t half_of(size_t total);
 /* What storage leaves free when it borrows. */
 size_t margin_of(size_t total);
+
+/* What execution memory of @bytes takes: no object lies in two pages. */
+size_t exec_size(size_t bytes);
 
 /* --- requests --- */
 
@@ -97,7 +97,9 @@ struct pool_asker {
 void *pool_ask(enum pool_request what, uint64_t id, size_t bytes);
 /* Gives back what it got. */
 void pool_give(enum pool_request what, uint64_t id, void *p);
-/* It is held when this returns. */
+void start_asking(struct pool_asker *a, enum pool_request what, uint64_t id,
+		  size_t bytes);
+/* The same; it is held when this returns. */
 void ask_beside(struct pool_asker *a, enum pool_request what, uint64_t id,
 		size_t bytes);
 /* It comes back with what it asked for. */

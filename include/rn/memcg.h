@@ -56,7 +56,7 @@ enum rn_memcg_end {
 /**
  * enum rn_memcg_event - what is counted of a group
  * @RN_MEMCG_EVENT_LOW: it was made to shrink below its low
- * @RN_MEMCG_EVENT_HIGH: it was above its high, and was made to shrink
+ * @RN_MEMCG_EVENT_HIGH: it was to go above its high, and was made to shrink
  * @RN_MEMCG_EVENT_MAX: a charge did not fit below a max, its own or one above
  * @RN_MEMCG_EVENT_FAIL: a request was declined for that
  * @RN_MEMCG_EVENT_EVICTED: bytes that shrinkers gave up for a charge

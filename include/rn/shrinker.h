@@ -34,6 +34,8 @@ struct rn_shrinker;
  * @flags: of the allocation that is short of memory
  * @nr_to_scan: how much to look at, in the shrinker's own units
  * @nr_scanned: how much was; scan may lower or raise it
+ * @bytes: that are lacking; no more is asked for when scan, which may lower it by
+ *	what it frees, has brought it to 0. The most there is where nobody knows
  * @memcg: the group that is to shrink, or NULL for the whole program
  * @priority: RN_DEF_PRIORITY at first, down to 0 for the last resort
  */
@@ -41,6 +43,7 @@ struct rn_shrink_control {
 	rn_gfp_t flags;
 	unsigned long nr_to_scan;
 	unsigned long nr_scanned;
+	size_t bytes;
 	struct rn_memcg *memcg;
 	unsigned int priority;
 };

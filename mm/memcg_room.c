@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Room below the limits of groups: what is in stock, what shrinkers give up, and
+ * after that the queue.
+ *
+ * Locks: slab_mutex covers the caches that are flushed. Shrinkers are called, and
+ * requests held, outside of every lock and of the fork gate.
+ */
+#include "memcontrol.h"
+
+/* So often shrinkers are asked, if they give something, before it is held. */
+#define MAX_ROUNDS	16
+
+/* --- stock --- */
+
+static u64 stock_of(struct rn_cache *c)
+{
+	struct cache_usage u;
+
+	if (!c)
+		return 0;
+	cache_usage(c, &u);
+	return u.cached * c->size;
+}
+
+u64 memcg_stock(struct rn_memcg *m)
+{
+	u64 bytes = 0;
+
+	for (unsigned int i = 1; i <= RN_NR_CLASSES; i++)
+		bytes += stock_of(smp_load_acquire(&m->caches[i]));
+	return bytes;
+}
+
+/* Sheaves without objects go as well: they have room for what is freed. */
+bool memcg_flush(struct rn_memcg *m)
+{
+	bool done = true;
+
+	for (unsigned int i = 1; i <= RN_NR_CLASSES; i++)
+		if (m->caches[i])
+			done &= cache_flush(m->caches[i]);
+	return done;
+}
+
+void memcg_tighten(struct page_counter *full)
+{
+	unsigned int ticket = gate_enter();
+
+	lock(&slab_mutex);
+	WRITE_ONCE(full->tight, 1);
+	/* Pairs with flush_if_tight(): it sees this, or is seen. */
+	smp_mb();
+	for (u32 id = 1; id < memcg_nr_ids; id++) {
+		struct rn_memcg *m = memcg_by_id(id);
+
+		if (m && counter_is_below(&m->counter, full))
+			memcg_flush(m);
+	}
+	unlock(&slab_mutex);
+	gate_exit(ticket);
+}
+
+/* --- shrinkers --- */
+
+/**
+ * struct need - what somebody asks others for
+ * @full: the counter that has no room
+ * @limit: of it, that is to be kept
+ * @bytes: that are to fit below it
+ * @soft: nobody has to go below what is protected for it
+ * @asker: the group that asks
+ * @flags: of the allocation
+ */
+struct need {
+	struct page_counter *full;
+	u64 limit;
+	u64 bytes;
+	bool soft;
+	struct rn_memcg *asker;
+	rn_gfp_t flags;
+};
+
+/* What is lacking still, in bytes. */
+static u64 lacking(const struct need *need)
+{
+	return counter_excess(need->full, need->limit, need->bytes);
+}
+
+/* Is one below the other? */
+static bool is_akin(const struct rn_memcg *m, const struct need *need)
+{
+	return memcg_is_below(m, need->asker) || memcg_is_below(need->asker, m);
+}
+
+/* What others may take from @m. */
+static u64 unprotected(const struct rn_memcg *m, bool last_resort)
+{
+	u64 usage = READ_ONCE(m->counter.usage);
+	u64 least = READ_ONCE(m->counter.min);
+
+	if (!last_resort)
+		least = max(least, READ_ONCE(m->counter.low));
+	return usage > least ? usage - least : 0;
+}
+
+/*
+ * What @m is asked for. Others give more than is lacking, for the next requests,
+ * so that the asker does not have to come again for each.
+ */
+static u64 wanted_of(const struct rn_memcg *m, const struct need *need,
+		     bool last_resort)
+{
+	bool akin = is_akin(m, need);
+	u64 bytes = lacking(need);
+
+	if (bytes && !akin &&
+	    __builtin_add_overflow(bytes, counter_margin(need->full), &bytes))
+		bytes = RN_MEMCG_NO_LIMIT;
+	return akin && !need->soft ? bytes :
+	       min(bytes, unprotected(m, last_resort));
+}
+
+/* One group is asked for what it can give up; true if it gave some. */
+static bool shrink_group(struct rn_memcg *m, const struct need *need,
+			 unsigned int priority, bool last_resort)
+{
+	u64 before = READ_ONCE(m->counter.usage), after;
+	u64 wanted = wanted_of(m, need, last_resort);
+	u64 *events = m->counter.events;
+
+	if (!wanted || !shrink_all(need->flags, m, wanted, priority))
+		return false;
+	after = READ_ONCE(m->counter.usage);
+	if (after < before)
+		stat_add(&events[RN_MEMCG_EVENT_EVICTED], before - after);
+	if (after < READ_ONCE(m->counter.low))
+		stat_inc(&events[RN_MEMCG_EVENT_LOW]);
+	return true;
+}
+
+/*
+ * Every group below the full counter is asked, but for those that are protected
+ * from who asks.
+ */
+static bool shrink_tree(const struct need *need, unsigned int priority,
+			bool last_resort)
+{
+	bool gave = false;
+
+	for (u32 id = 1; id < READ_ONCE(memcg_nr_ids); id++) {
+		struct rn_memcg *m = memcg_by_id(id);
+
+		if (m && counter_is_below(&m->counter, need->full))
+			gave |= shrink_group(m, need, priority, last_resort);
+	}
+	return gave;
+}
+
+/* One round: harder and harder, until there is room. Did somebody give some? */
+static bool make_room(const struct need *need)
+{
+	bool gave = false;
+
+	counter_ask(true);
+	for (unsigned int last_resort = 0; last_resort < 2; last_resort++)
+		for (unsigned int i = RN_DEF_PRIORITY + 1;
+		     i-- > 0 && lacking(need);)
+			gave |= shrink_tree(need, i, last_resort);
+	counter_ask(false);
+	return gave;
+}
+
+static bool make_room_below_max(struct rn_memcg *m, struct page_counter *full,
+				u64 bytes, rn_gfp_t flags)
+{
+	const struct need need = {
+		.full = full, .limit = READ_ONCE(full->max), .bytes = bytes,
+		.asker = m, .flags = flags,
+	};
+
+	return make_room(&need);
+}
+
+/*
+ * Does who asks with @flags want to be declined rather than that? In a callback
+ * it would wait for itself, in a constructor in the way of fork().
+ */
+static bool may_shrink(rn_gfp_t flags)
+{
+	if (flags & RN_NOFAIL)
+		return true;
+	return !(flags & (RN_NOWAIT | RN_NORETRY)) && !is_shrinking() &&
+	       !thread_self.depth;
+}
+
+void memcg_shrink_high(struct rn_memcg *m, u64 bytes, rn_gfp_t flags)
+{
+	struct need need = {
+		.bytes = bytes, .soft = true, .asker = m, .flags = flags,
+	};
+
+	if (!may_shrink(flags))
+		return;
+	for (struct page_counter *c = &m->counter; c; c = c->parent) {
+		need.full = c;
+		need.limit = READ_ONCE(c->high);
+		if (!lacking(&need))
+			continue;
+		stat_inc(&c->events[RN_MEMCG_EVENT_HIGH]);
+		make_room(&need);
+	}
+}
+
+/* --- charges --- */
+
+/* NULL, inside of the gate; or who refused, outside. */
+static struct page_counter *try_enter(struct rn_memcg *m, u64 bytes,
+				      unsigned int *ticket)
+{
+	struct page_counter *full = &m->counter;
+
+	*ticket = gate_enter();
+	/* Those who came before are served before. */
+	if (!counter_has_waiters(full))
+		full = counter_try_charge(full, bytes);
+	if (full)
+		gate_exit(*ticket);
+	return full;
+}
+
+/* What CPUs have in stock is given up before anybody's memory is. */
+static struct page_counter *try_without_stock(struct rn_memcg *m, u64 bytes,
+					      struct page_counter *full,
+					      unsigned int *ticket)
+{
+	struct page_counter *last;
+
+	do {
+		last = full;
+		if (!READ_ONCE(last->tight))
+			memcg_tighten(last);
+		full = try_enter(m, bytes, ticket);
+	} while (full && full != last);
+	return full;
+}
+
+/* For the first in the queue. */
+static bool look_again(const struct charge_request *request)
+{
+	struct page_counter *full = counter_full(request->counter,
+						 request->bytes);
+
+	return full && make_room_below_max(counter_to_memcg(request->counter),
+					   full, request->bytes,
+					   request->flags);
+}
+
+static int hold(struct rn_memcg *m, u64 bytes, rn_gfp_t flags,
+		unsigned int *ticket)
+{
+	const struct charge_request request = {
+		.counter = &m->counter, .bytes = bytes, .flags = flags,
+		.ms = flags & RN_NOFAIL ? RN_MEMCG_FOREVER :
+		      READ_ONCE(m->timeout),
+		.look = look_again,
+	};
+
+	return -counter_wait(&request, ticket);
+}
+
+/* After @full refused. */
+static int enter_slow(struct rn_memcg *m, u64 bytes, rn_gfp_t flags,
+		      struct page_counter *full, unsigned int *ticket)
+{
+	unsigned int retries = gfp_retries(flags);
+
+	stat_inc(&m->counter.events[RN_MEMCG_EVENT_MAX]);
+	full = try_without_stock(m, bytes, full, ticket);
+	if (!full)
+		return 0;
+	if (!may_shrink(flags) || !counter_fits_ever(&m->counter, bytes))
+		return ENOMEM;
+	for (unsigned int round = 0; round < (retries ? retries : MAX_ROUNDS);
+	     round++) {
+		bool gave = make_room_below_max(m, full, bytes, flags);
+
+		full = try_without_stock(m, bytes, full, ticket);
+		if (!full)
+			return 0;
+		if (!gave && !retries)
+			break;
+		if (!gave)
+			nofail_pause(round);
+	}
+	if (retries && !(flags & RN_NOFAIL))
+		return ENOMEM;
+	return hold(m, bytes, flags, ticket);
+}
+
+int memcg_charge_enter(struct rn_memcg *m, u64 bytes, rn_gfp_t flags,
+		       unsigned int *ticket)
+{
+	struct page_counter *full = try_enter(m, bytes, ticket);
+	int err;
+
+	if (likely(!full))
+		return 0;
+	err = enter_slow(m, bytes, flags, full, ticket);
+	if (err)
+		stat_inc(&m->counter.events[RN_MEMCG_EVENT_FAIL]);
+	return err;
+}
