@@ -264,16 +264,11 @@ static noinline void *alloc_slow(struct rn_memcg *m, size_t size,
 RN_API void *rn_memcg_alloc(struct rn_memcg *memcg, size_t size,
 			    rn_gfp_t flags)
 {
-	void *object;
-	u32 at;
+	void *object = NULL;
 
-	if (likely(memcg && size - 1 < KMALLOC_MAX && !flags)) {
-		at = smp_load_acquire(&memcg->at[size_to_row(size)]);
-		if (unlikely(at && hot.node_rows))
-			at = slot_at(local_row(at >> SLOT_SHIFT));
-		object = likely(at) ? fast_pop(at) : NULL;
-		if (likely(object))
-			return object;
-	}
+	if (likely(memcg && size && !flags))
+		object = memcg_pop(memcg, size);
+	if (likely(object))
+		return object;
 	return alloc_slow(memcg, size, flags);
 }

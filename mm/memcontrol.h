@@ -49,6 +49,19 @@ struct rn_memcg {
 };
 static_assert(offsetof(struct rn_memcg, counter) == 0, "one is the other");
 
+/* The fast path; NULL: there is none now. @size is at least 1. */
+static __always_inline void *memcg_pop(const struct rn_memcg *m, size_t size)
+{
+	u32 at;
+
+	if (unlikely(size > KMALLOC_MAX))
+		return NULL;
+	at = smp_load_acquire(&m->at[size_to_row(size)]);
+	if (unlikely(at && hot.node_rows))
+		at = slot_at(local_row(at >> SLOT_SHIFT));
+	return likely(at) ? fast_pop(at) : NULL;
+}
+
 extern u32 memcg_nr_ids;		/* all ids in use are below */
 
 /* NULL for none; written under slab_mutex. */

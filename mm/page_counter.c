@@ -74,6 +74,7 @@ void counter_init(struct page_counter *c, struct page_counter *parent)
 	for (int i = 0; i < RN_MEMCG_NR_EVENTS; i++)
 		WRITE_ONCE(c->events[i], 0);
 	WRITE_ONCE(c->tight, 0);
+	WRITE_ONCE(c->stockless, false);
 	WRITE_ONCE(c->parent, parent);
 	WRITE_ONCE(c->queue, c);
 	c->last = &c->first;
@@ -241,7 +242,7 @@ bool counter_fits_ever(const struct page_counter *c, u64 bytes)
 bool counter_is_tight(const struct page_counter *c)
 {
 	for (; c; c = READ_ONCE(c->parent))
-		if (READ_ONCE(c->tight))
+		if (READ_ONCE(c->tight) || READ_ONCE(c->stockless))
 			return true;
 	return false;
 }

@@ -25,6 +25,7 @@ struct waiter;
  * @failcnt: charges that @max refused
  * @events: enum rn_memcg_event
  * @tight: a charge was refused and @usage is near @max: no stock is kept
+ * @stockless: no stock is kept, ever
  * @parent: the one above, or NULL
  * @queue: the counter in whose queue those stand who wait for a charge here:
  *	itself, or one above
@@ -40,6 +41,7 @@ struct page_counter {
 	u64 failcnt;
 	u64 events[RN_MEMCG_NR_EVENTS];
 	u32 tight;
+	bool stockless;
 	struct page_counter *parent;
 	struct page_counter *queue;
 	struct waiter *first, **last;

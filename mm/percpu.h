@@ -120,14 +120,24 @@ static __always_inline bool fast_push(size_t at, const void *object)
 	return rseq_push(&hot.pc, at, object);
 }
 
-/* Frees @p on this CPU, if it is an object of a slab and there is room. */
-static __always_inline bool fast_free(const void *p)
+/* The row of the slab that @p lies in, or 0; false: @p is no memory of ours. */
+static __always_inline bool fast_find(const void *p, unsigned int *row)
 {
 	size_t span = smp_load_acquire(&hot.span);
 	uintptr_t offset = (uintptr_t)p - READ_ONCE(hot.base);
 
-	return likely(offset < span) &&
-	       likely(fast_push(slot_at(hot.row_map[offset >> ROW_SHIFT]), p));
+	if (unlikely(offset >= span))
+		return false;
+	*row = hot.row_map[offset >> ROW_SHIFT];
+	return true;
+}
+
+/* Frees @p on this CPU, if it is an object of a slab and there is room. */
+static __always_inline bool fast_free(const void *p)
+{
+	unsigned int row;
+
+	return fast_find(p, &row) && likely(fast_push(slot_at(row), p));
 }
 
 /* --- percpu.c: the same, and what only slow paths do, in either mode --- */

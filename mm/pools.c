@@ -81,6 +81,8 @@ static void set_limits(size_t total)
 		     flags & RN_POOLS_EXEC_WAITS ? most : half);
 	rn_memcg_set(pools.storage, RN_MEMCG_MAX, most);
 	rn_memcg_set(pools.kept, RN_MEMCG_MAX, half);
+	/* What is evicted is to be had at once, not when a sheaf is full. */
+	WRITE_ONCE(pools.storage->counter.stockless, true);
 	/* First come first served in each of the two, with an id or without. */
 	counter_share_queue(&pools.exec_ids->counter);
 	counter_share_queue(&pools.kept->counter);
@@ -171,6 +173,7 @@ static int end(void)
 	id_table_end(&pools.ids);
 	id_table_end(&pools.entries);
 	victims_end();
+	pools.options = (struct rn_pools_options){ .sz = 0 };
 	return 0;
 }
 

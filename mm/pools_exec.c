@@ -74,10 +74,12 @@ static struct exec_id *unlink_object(struct exec_object *o)
 
 /* --- */
 
+/* Without pools there is no group either, which is EINVAL, too. */
 static bool size_ok(size_t bytes)
 {
-	return pools.exec && bytes >= pools.options.exec_least &&
-	       bytes <= pools.options.exec_most;
+	const struct rn_pools_options *o = &pools.options;
+
+	return likely(bytes - o->exec_least <= o->exec_most - o->exec_least);
 }
 
 /**
@@ -93,9 +95,14 @@ static bool size_ok(size_t bytes)
  */
 RN_API void *rn_exec_alloc(size_t bytes, rn_gfp_t flags)
 {
-	if (unlikely(!size_ok(bytes)))
+	struct rn_memcg *m = pools.exec;
+	void *object = NULL;
+
+	if (!size_ok(bytes))
 		return pools_error(EINVAL);
-	return rn_memcg_alloc(pools.exec, bytes, flags);
+	if (likely(m && !flags))
+		object = memcg_pop(m, bytes);
+	return likely(object) ? object : rn_memcg_alloc(m, bytes, flags);
 }
 
 static void forget_object(void *p)
@@ -113,6 +120,20 @@ static void forget_object(void *p)
 	rn_free(o);
 }
 
+static noinline void free_slow(void *p)
+{
+	struct rn_memcg *m;
+
+	if (!p)
+		return;
+	m = rn_memcg_of(p);
+	if (!m || (m != pools.exec && m != pools.exec_ids))
+		bug("BUG pools: invalid free of %p: no execution memory", p);
+	if (m == pools.exec_ids)
+		forget_object(p);
+	rn_free(p);
+}
+
 /**
  * rn_exec_free() - free execution memory
  * @p: from rn_exec_alloc() or rn_exec_acquire(), or NULL
@@ -123,16 +144,13 @@ static void forget_object(void *p)
  */
 RN_API void rn_exec_free(void *p)
 {
-	struct rn_memcg *m;
+	unsigned int row;
 
-	if (!p)
+	if (likely(fast_find(p, &row) && row && pools.exec &&
+		   row_to_cache(row)->counter == &pools.exec->counter &&
+		   fast_push(slot_at(row), p)))
 		return;
-	m = rn_memcg_of(p);
-	if (unlikely(!m || (m != pools.exec && m != pools.exec_ids)))
-		bug("BUG pools: invalid free of %p: no execution memory", p);
-	if (m == pools.exec_ids)
-		forget_object(p);
-	rn_free(p);
+	free_slow(p);
 }
 
 /* @o becomes the id's; its first one makes it. 0 or -ENOMEM. */

@@ -80,7 +80,8 @@ for args in --victim=random --victim=lru --threads=1 --threads=8 \
 		[ "$(figure TOTAL max)" = $total ]
 	check "$args: it is not exceeded" \
 		[ "$(figure TOTAL peak)" -le $total ]
-	check "$args: joins had memory" [ "$(figure EXECUTION peak)" -gt 500000 ]
+	check "$args: joins had memory" \
+		[ "$(figure EXECUTION peak)" -gt 500000 ]
 	check "$args: and gave it back" [ "$(figure EXECUTION current)" = 0 ]
 	check "$args: no files are left" no_files
 done
@@ -109,9 +110,10 @@ borrows()
 }
 
 check "the cache has borrowed again" borrows
-check "figures of three groups" [ "$(grep -c '^events.evicted ' "$tmp/out")" = 3 ]
-check "each below its name" [ "$(grep -A 1 '^$' "$tmp/out" | grep -c '^[a-z]')" \
-	= 3 ]
+check "figures of three groups" \
+	[ "$(grep -c '^events.evicted ' "$tmp/out")" = 3 ]
+check "each below its name" \
+	[ "$(grep -A 1 '^$' "$tmp/out" | grep -c '^[a-z]')" = 3 ]
 
 # --- with less memory than it takes ---
 

@@ -32,14 +32,35 @@ static struct rn_cache *make(size_t size, void (*ctor)(void *))
 	return rn_cache_create("unit", &args);
 }
 
-static void setup_cache(size_t size, void (*ctor)(void *))
+/* One of the library's own, each object within a page. */
+static struct rn_cache *make_in_pages(size_t size)
 {
-	c = make(size, ctor);
+	struct rn_cache_args args = {
+		.sz = sizeof(args), .size = size,
+		.flags = RN_NOMERGE | CACHE_IN_PAGES,
+	};
+	struct rn_cache *made;
+
+	mm_init();
+	lock(&slab_mutex);
+	made = cache_new("unit", &args, 0);
+	unlock(&slab_mutex);
+	return made;
+}
+
+static void setup_with(struct rn_cache *made)
+{
+	c = made;
 	ck_assert_ptr_nonnull(c);
 	node = numa_local_node();
 	n = cache_node_get(c, node);
 	nr_out = 0;
-	random_state = size;
+	random_state = c->size;
+}
+
+static void setup_cache(size_t size, void (*ctor)(void *))
+{
+	setup_with(make(size, ctor));
 }
 
 /* --- the model: slabs by what is out of them --- */
@@ -216,11 +237,8 @@ static void construct(void *object)
 
 static const size_t sizes[] = { 8, 24, 64, 240, 1000, 5000, 32768, 64 };
 
-START_TEST(random_steps)
+static void take_random_steps(void)
 {
-	bool constructed = _i == ARRAY_LEN(sizes) - 1;
-
-	setup_cache(sizes[_i], constructed ? construct : NULL);
 	for (int i = 0; i < 2000 / LESS; i++) {
 		/* Tides: for a while it grows, then it shrinks. */
 		bool grow = i / 200 % 2 ? xorshift(&random_state) % 3 == 0
@@ -236,6 +254,23 @@ START_TEST(random_steps)
 	}
 	free_all();
 	ck_assert_int_eq(rn_cache_destroy(c), 0);
+}
+
+START_TEST(random_steps)
+{
+	bool constructed = _i == ARRAY_LEN(sizes) - 1;
+
+	setup_cache(sizes[_i], constructed ? construct : NULL);
+	take_random_steps();
+}
+END_TEST
+
+static const size_t page_sizes[] = { 8, 80, 1360, 2560, 4096 };
+
+START_TEST(random_steps_in_pages)
+{
+	setup_with(make_in_pages(page_sizes[_i]));
+	take_random_steps();
 }
 END_TEST
 
@@ -295,6 +330,66 @@ START_TEST(finding_objects)
 END_TEST
 
 /* Links of a slab that is gone are still in memory; they must not decode. */
+/* Is there an object at this offset of a slab with @per_page in each page? */
+static unsigned int index_in_pages(size_t at)
+{
+	size_t offset = at % PAGE_BYTES, nr = PAGE_BYTES / c->size;
+	unsigned int index = at / PAGE_BYTES * nr + offset / c->size;
+
+	return offset % c->size == 0 && offset / c->size < nr ? index :
+								NO_OBJECT;
+}
+
+static void expect_object_in_page(struct page *slab, unsigned int index)
+{
+	char *object = slab_object(c, slab, index);
+	size_t at = object - slab_address(slab);
+
+	if (at / PAGE_BYTES != (at + c->size - 1) / PAGE_BYTES ||
+	    at + c->size > PAGE_BYTES << c->order)
+		ck_abort_msg("%u bytes, object %u at %zu", c->size, index, at);
+	if (index_in_pages(at) != index)
+		ck_abort_msg("%u bytes, object %u is none", c->size, index);
+	/* Any of its bytes says which it is. */
+	for (size_t i = 0; i < c->size; i++)
+		if (slab_index(c, at + i) != index)
+			ck_abort_msg("%u bytes, offset %zu", c->size, at + i);
+}
+
+/* Of every size: as many as go into the pages, and not one across two. */
+START_TEST(within_pages)
+{
+	for (size_t size = 8; size <= PAGE_BYTES; size += 8) {
+		struct sheaf *s;
+		struct page *slab;
+		int where;
+
+		setup_with(make_in_pages(size));
+		where = node;
+		slab = slab_get(c, &where, 0);
+		ck_assert_uint_eq(c->objects, (PAGE_BYTES / size) << c->order);
+		for (unsigned int i = 0; i < c->objects; i++)
+			expect_object_in_page(slab, i);
+		for (size_t at = 0; at < PAGE_BYTES << c->order; at++)
+			if (slab_find(c, slab, slab_address(slab) + at) !=
+			    index_in_pages(at))
+				ck_abort_msg("%zu bytes, offset %zu", size, at);
+		/* Those that are handed out are these. */
+		s = sheaf_alloc(126);
+		for (unsigned int i = 0; i < c->objects; i++) {
+			if (!sheaf_count(s))
+				slab_fill(c, slab, s, 7);
+			take_out(sheaf_take(s));
+			ck_assert_ptr_eq(out[i], slab_object(c, slab, i));
+		}
+		sheaf_free(s);
+		slab_reload(n, slab);
+		free_all();
+		ck_assert_int_eq(rn_cache_destroy(c), 0);
+	}
+}
+END_TEST
+
 START_TEST(each_slab_has_a_key)
 {
 	struct page *slab, *first = NULL;
@@ -321,6 +416,9 @@ int main(void)
 	TCase *tc = tcase_create("slab");
 
 	tcase_add_loop_test(tc, random_steps, 0, ARRAY_LEN(sizes));
+	tcase_add_loop_test(tc, random_steps_in_pages, 0,
+			    ARRAY_LEN(page_sizes));
+	tcase_add_test(tc, within_pages);
 	tcase_add_test(tc, fresh_by_address);
 	tcase_add_test(tc, finding_objects);
 	tcase_add_test(tc, each_slab_has_a_key);

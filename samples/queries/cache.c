@@ -71,7 +71,7 @@ const struct row *page_get(const struct table *t, size_t page)
 			return p;
 		}
 		p = rn_storage_acquire(id, PAGE_BYTES);
-		/* Another thread may have been faster, since it was looked up. */
+		/* Another thread may have been faster. */
 	} while (!p && errno == EEXIST);
 	if (p) {
 		fill(t, page, p);
