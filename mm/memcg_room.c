@@ -275,7 +275,7 @@ static int enter_slow(struct rn_memcg *m, u64 bytes, rn_gfp_t flags,
 {
 	unsigned int retries = gfp_retries(flags);
 
-	stat_inc(&m->counter.events[RN_MEMCG_EVENT_MAX]);
+	counter_event(&m->counter, RN_MEMCG_EVENT_MAX);
 	full = try_without_stock(m, bytes, full, ticket);
 	if (!full)
 		return 0;
@@ -308,6 +308,6 @@ int memcg_charge_enter(struct rn_memcg *m, u64 bytes, rn_gfp_t flags,
 		return 0;
 	err = enter_slow(m, bytes, flags, full, ticket);
 	if (err)
-		stat_inc(&m->counter.events[RN_MEMCG_EVENT_FAIL]);
+		counter_event(&m->counter, RN_MEMCG_EVENT_FAIL);
 	return err;
 }

@@ -511,7 +511,7 @@ int counter_wait(const struct charge_request *request, unsigned int *ticket)
 	struct timespec time;
 	bool granted;
 
-	stat_inc(&request->counter->events[RN_MEMCG_EVENT_HELD]);
+	counter_event(request->counter, RN_MEMCG_EVENT_HELD);
 	join_queue(&w);
 	sleep_in_queue(&w, after_ms(&time, request->ms));
 	*ticket = gate_enter();

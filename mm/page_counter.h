@@ -57,6 +57,13 @@ void counter_init(struct page_counter *c, struct page_counter *parent);
 /* From here on, and nobody waits yet: one queue for @c and its parent. */
 void counter_share_queue(struct page_counter *c);
 
+/* Something became of a request for a charge to @c: counted where it queues. */
+static inline void counter_event(const struct page_counter *c,
+				 enum rn_memcg_event event)
+{
+	stat_inc(&c->queue->events[event]);
+}
+
 /* NULL, or the counter that refused; then nothing is charged. */
 struct page_counter *counter_try_charge(struct page_counter *c, u64 bytes);
 /*
@@ -82,6 +89,7 @@ static inline u64 counter_excess(const struct page_counter *c, u64 limit,
 		return limit == RN_MEMCG_NO_LIMIT ? 0 : RN_MEMCG_NO_LIMIT;
 	return usage > limit ? usage - limit : 0;
 }
+
 /* How far below its max a counter that was tight gets loose again. */
 u64 counter_margin(const struct page_counter *c);
 /* @c, or the first above it, that has no room for @bytes; or NULL. */
