@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Room below the limits of groups: what is in stock, what shrinkers give up, and
- * after that the queue.
+ * Room below the limits of groups: what is in stock, what shrinkers give up,
+ * and after that the queue.
  *
- * Locks: slab_mutex covers the caches that are flushed. Shrinkers are called, and
- * requests held, outside of every lock and of the fork gate.
+ * Locks: slab_mutex covers the caches that are flushed. Shrinkers are called,
+ * and requests held, outside of every lock and of the fork gate.
  */
 #include "memcontrol.h"
 
@@ -105,8 +105,8 @@ static u64 unprotected(const struct rn_memcg *m, bool last_resort)
 }
 
 /*
- * What @m is asked for. Others give more than is lacking, for the next requests,
- * so that the asker does not have to come again for each.
+ * What @m is asked for. Others give more than is lacking, for the next
+ * requests, so that the asker does not have to come again for each.
  */
 static u64 wanted_of(const struct rn_memcg *m, const struct need *need,
 		     bool last_resort)
@@ -129,6 +129,9 @@ static bool shrink_group(struct rn_memcg *m, const struct need *need,
 	u64 wanted = wanted_of(m, need, last_resort);
 	u64 *events = m->counter.events;
 
+	/* Who has not given what is not protected was asked for that. */
+	if (last_resort && wanted_of(m, need, false))
+		return false;
 	if (!wanted || !shrink_all(need->flags, m, wanted, priority))
 		return false;
 	after = READ_ONCE(m->counter.usage);
@@ -269,11 +272,30 @@ static int hold(struct rn_memcg *m, u64 bytes, rn_gfp_t flags,
 	return -counter_wait(&request, ticket);
 }
 
+/* One round, below one limit after the other. NULL, or who refuses still. */
+static struct page_counter *shrink_round(struct rn_memcg *m, u64 bytes,
+					 rn_gfp_t flags,
+					 struct page_counter *full, bool *gave,
+					 unsigned int *ticket)
+{
+	struct page_counter *last = NULL;
+
+	*gave = false;
+	for (int i = 0; full && full != last && i < MAX_ROUNDS; i++) {
+		*gave |= make_room_below_max(m, full, bytes, flags);
+		last = full;
+		full = try_without_stock(m, bytes, full, ticket);
+	}
+	return full;
+}
+
 /* After @full refused. */
 static int enter_slow(struct rn_memcg *m, u64 bytes, rn_gfp_t flags,
 		      struct page_counter *full, unsigned int *ticket)
 {
 	unsigned int retries = gfp_retries(flags);
+	unsigned int rounds = retries ? retries : MAX_ROUNDS;
+	bool gave = true;
 
 	counter_event(&m->counter, RN_MEMCG_EVENT_MAX);
 	full = try_without_stock(m, bytes, full, ticket);
@@ -281,17 +303,14 @@ static int enter_slow(struct rn_memcg *m, u64 bytes, rn_gfp_t flags,
 		return 0;
 	if (!may_shrink(flags) || !counter_fits_ever(&m->counter, bytes))
 		return ENOMEM;
-	for (unsigned int round = 0; round < (retries ? retries : MAX_ROUNDS);
-	     round++) {
-		bool gave = make_room_below_max(m, full, bytes, flags);
-
-		full = try_without_stock(m, bytes, full, ticket);
-		if (!full)
-			return 0;
+	for (unsigned int round = 0; round < rounds; round++) {
 		if (!gave && !retries)
 			break;
 		if (!gave)
-			nofail_pause(round);
+			nofail_pause(round - 1);
+		full = shrink_round(m, bytes, flags, full, &gave, ticket);
+		if (!full)
+			return 0;
 	}
 	if (retries && !(flags & RN_NOFAIL))
 		return ENOMEM;

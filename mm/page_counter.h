@@ -67,8 +67,8 @@ static inline void counter_event(const struct page_counter *c,
 /* NULL, or the counter that refused; then nothing is charged. */
 struct page_counter *counter_try_charge(struct page_counter *c, u64 bytes);
 /*
- * Charges as many objects of @size as there is room for, at most @want; and only
- * a part of the room that is left, so that others find some, too.
+ * Charges as many objects of @size as there is room for, at most @want; and
+ * only a part of the room that is left, so that others find some, too.
  */
 unsigned int counter_charge_objects(struct page_counter *c, size_t size,
 				    unsigned int want);

@@ -62,8 +62,9 @@ static struct rn_memcg *group(struct rn_memcg *parent, const char *name,
 }
 
 /*
- * Above its high, which leaves twice as much free as makes a tight counter loose
- * again, nobody borrows: execution finds room without each time asking for it.
+ * Above its high, which leaves twice as much free as makes a tight counter
+ * loose again, nobody borrows: execution finds room without each time asking
+ * for it.
  */
 static void set_limits(size_t total)
 {
@@ -150,7 +151,8 @@ static int ask_for_entries(void)
 	pools.shrinker = (struct rn_shrinker){
 		.sz = sizeof(pools.shrinker), .name = "storage",
 		.count = storage_count, .scan = storage_scan,
-		.seeks = RN_DEFAULT_SEEKS, .memcg = pools.storage,
+		/* So that the last resort is all there are, once. */
+		.seeks = 2 * RN_DEFAULT_SEEKS, .memcg = pools.storage,
 	};
 	ret = rn_shrinker_register(&pools.shrinker);
 	pools.is_asked = !ret;
@@ -196,9 +198,9 @@ static int begin(size_t total)
  * @options: how they are to be, NULL for the defaults; copied
  *
  * Context: once, before anybody uses them. May map memory.
- * Return: 0; -EINVAL for a small total, an unknown flag or policy, a least above
- * its most, RN_POOLS_PICK without @pick or the other way round; -EBUSY if there
- * are pools; -ENOMEM, -ENOSPC when there are too many groups.
+ * Return: 0; -EINVAL for a small total, an unknown flag or policy, a least
+ * above its most, RN_POOLS_PICK without @pick or the other way round; -EBUSY if
+ * there are pools; -ENOMEM, -ENOSPC when there are too many groups.
  */
 RN_API int rn_pools_init_options(size_t total_bytes,
 				 const struct rn_pools_options *options)

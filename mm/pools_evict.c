@@ -17,7 +17,7 @@
 /**
  * struct victims - entries that nobody has pinned, and that are not asked about
  * @nr: of them
- * @nr_fresh: of those, the first in @all, that did not stay when they were asked;
+ * @nr_fresh: of those, the first in @all, that did not stay when asked;
  *	RN_POOLS_RANDOM
  * @all: likewise, in no order
  * @oldest: the list by when they were unpinned; RN_POOLS_LRU
@@ -225,12 +225,15 @@ bool eviction_wait(const struct entry *e, unsigned int *ticket)
 	return true;
 }
 
+/*
+ * For a limit it is known how much is lacking, so there is no need to begin with
+ * a small share of what there is: in each round all are asked, once.
+ */
 unsigned long storage_count(struct rn_shrinker *shrinker,
 			    struct rn_shrink_control *sc)
 {
 	(void)shrinker;
-	(void)sc;
-	return READ_ONCE(victims.nr);
+	return sc->memcg && sc->priority ? 0 : READ_ONCE(victims.nr);
 }
 
 /* One after the other, as long as more is asked for. */
@@ -257,7 +260,7 @@ unsigned long storage_scan(struct rn_shrinker *shrinker,
 		}
 	}
 	sc->nr_scanned = scanned;
-	return scanned ? freed : RN_SHRINK_STOP;
+	return freed || scanned == sc->nr_to_scan ? freed : RN_SHRINK_STOP;
 }
 
 /* --- fork() --- */

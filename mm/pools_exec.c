@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Execution memory: objects of whoever asks, and objects of an id, which are all
- * released with it. Which of the two an object is its group says.
+ * Execution memory: objects of whoever asks, and objects of an id, which are
+ * all released with it. Which of the two an object is its group says.
  */
 #include "pools.h"
 

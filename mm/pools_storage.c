@@ -69,8 +69,8 @@ size_t entry_free(struct entry *e)
 }
 
 /*
- * Under the lock: the entry, of which it is known that it stays for now; or NULL
- * with errno.
+ * Under the lock: the entry, of which it is known that it stays for now; or
+ * NULL with errno.
  */
 static struct entry *entry_settled(u64 id, unsigned int *ticket)
 {
@@ -112,7 +112,8 @@ static int publish(struct entry *e)
  *
  * It is pinned, once, until rn_storage_unpin(); from then on it may be evicted.
  * It goes by that or by rn_storage_release(), not by rn_storage_free() or
- * rn_free(). It may be larger than storage's half, unless RN_POOLS_STORAGE_HALF.
+ * rn_free(). It may be larger than storage's half, unless
+ * RN_POOLS_STORAGE_HALF.
  *
  * Context: as rn_storage_alloc(). Waits if the entry of that id is being
  * evicted.
@@ -234,12 +235,12 @@ RN_API int rn_storage_unpin(uint64_t page_id)
  * rn_storage_release() - free an entry
  * @page_id: its id
  *
- * One pin may be left, which goes with it. An entry that some thread is about to
- * evict goes when that thread is done with it, which this does not wait for.
+ * One pin may be left, which goes with it. An entry that some thread is about
+ * to evict goes when that thread is done with it, which this does not wait for.
  *
  * Context: any thread.
- * Return: 0; -ENOENT if there is no such entry, -EBUSY if it is pinned more than
- * once, -EINVAL without pools.
+ * Return: 0; -ENOENT if there is no such entry, -EBUSY if it is pinned more
+ * than once, -EINVAL without pools.
  */
 RN_API int rn_storage_release(uint64_t page_id)
 {

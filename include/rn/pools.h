@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Execution and storage memory: two pools that share a total. Execution is what
- * work needs while it runs; storage is what is kept since it may be needed again.
- * Each owns half of the total and may borrow what the other does not use.
+ * work needs while it runs; storage is what is kept since it may be needed
+ * again. Each owns half of the total and may borrow what the other does not
+ * use.
  *
  * See Documentation/core-api/pools.rst.
  */
@@ -49,10 +50,11 @@ enum rn_pools_victim {
  *	ever; 0: 5,000
  * @flags: RN_POOLS_*
  * @victim: how victims are chosen
- * @evict: told before an entry goes, with its id, memory and bytes as asked for;
- *	false: it does not, this time. NULL: they go without
+ * @evict: told before an entry goes, with its id, memory and bytes as asked
+ *	for; false: it does not, this time. NULL: they go without
  * @pick: for RN_POOLS_PICK: names a victim by its id; false: there is none. One
- *	that is pinned or not there, or is named again after it stayed, ends it
+ *	that is pinned or not there, or is named again when it has just stayed,
+ *	is none, too: who asked tries once more if others went before that
  * @arg: for the two
  *
  * Both functions may be called by any thread that allocates, by several at a
