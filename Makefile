@@ -63,7 +63,7 @@ endif
 
 # Folders of the library, of programs, and of the tests.
 core-y := mm
-prog-dirs := tools/slabbench tools/slabinfo samples/wordfreq
+prog-dirs := tools/slabbench tools/slabinfo samples/wordfreq samples/queries
 test-dirs := selftests
 
 libs := $(addprefix $(o),libslab.a $(SONAME) libslab.so libslab.pc)
@@ -128,7 +128,8 @@ clean:
 	done
 	$(Q)rm -f $(addprefix $(o),tools/slabbench/slabbench \
 		tools/slabbench/slabbench-dpdk.so \
-		tools/slabinfo/slabinfo samples/wordfreq/wordfreq)
+		tools/slabinfo/slabinfo samples/wordfreq/wordfreq \
+		samples/queries/queries)
 	$(Q)rm -rf $(addprefix $(o)selftests/,static shared unit preload log)
 	$(Q)rm -f $(libs) $(malloc-libs) $(addprefix $(o),libslab.o \
 		.libslab.o.cmd libslabmalloc.o .libslabmalloc.o.cmd \

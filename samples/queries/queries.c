@@ -35,7 +35,7 @@ static struct arguments {
 	bool quiet, stat, json;
 } args = {
 	.pools = {
-		.sz = sizeof(args.pools), .timeout = 500, .evict = page_evict,
+		.sz = sizeof(args.pools), .timeout = 200, .evict = page_evict,
 	},
 	.total = 40UL << 20, .threads = 4, .queries = 1000, .rows = 400000,
 	.interval = 250,
@@ -204,7 +204,7 @@ static const struct argp_option options[] = {
 	{ "storage-half", OPT_HALF, NULL, 0,
 	  "The cache stays within half of the total", 2 },
 	{ "timeout", OPT_TIMEOUT, "MS", 0, "How long a request is held before "
-	  "it is declined (default: 500)", 2 },
+	  "it is declined (default: 200)", 2 },
 	{ NULL, 0, NULL, 0, "What is shown:", 3 },
 	{ "interval", OPT_INTERVAL, "MS", 0,
 	  "Time between lines of counters (default: 250)", 3 },
