@@ -22,7 +22,7 @@ check "list" gives 0 list
 for w in pair batch rnbench seq; do
 	check "list has $w" out_has "^  $w "
 done
-for a in rn rn-memcg glibc jemalloc tcmalloc mimalloc null; do
+for a in rn rn-memcg rn-exec glibc jemalloc tcmalloc mimalloc null; do
 	check "list has $a" out_has "^  $a "
 done
 for form in "rn-small *rn with RN_LADDER=" "glibc-thp *glibc with GLIBC_" \
@@ -42,7 +42,7 @@ run_all()	# what, number of lines, more arguments
 	what=$1
 	n=$2
 	shift 2
-	check "run $what" gives 0 run -a rn,rn-memcg,malloc,null \
+	check "run $what" gives 0 run -a rn,rn-memcg,rn-exec,malloc,null \
 		--json "$tmp/json" "$@"
 	check "$what: a line for each run" lines "$tmp/json" "$n"
 	check "$what: keys" has_keys
@@ -53,17 +53,17 @@ run_all()	# what, number of lines, more arguments
 }
 
 for t in 1 3; do
-	run_all "pair, $t threads" 4 -w pair -s 64 -n 20000 -t $t
+	run_all "pair, $t threads" 5 -w pair -s 64 -n 20000 -t $t
 	check "pair: size" has_keys size
-	run_all "batch, $t threads" 8 -w batch -s 256 -n 20000 -t $t -r 2
-	run_all "rnbench, $t threads" 4 -w rnbench -n 300000 -t $t
-	run_all "rnbench random, $t threads" 4 -w rnbench -n 300000 \
+	run_all "batch, $t threads" 10 -w batch -s 256 -n 20000 -t $t -r 2
+	run_all "rnbench, $t threads" 5 -w rnbench -n 300000 -t $t
+	run_all "rnbench random, $t threads" 5 -w rnbench -n 300000 \
 		--ops random --sizes 8,100,3000 -t $t
-	run_all "rnbench in order, $t threads" 4 -w rnbench -n 30000 \
+	run_all "rnbench in order, $t threads" 5 -w rnbench -n 30000 \
 		--pattern seq --slots 777 -t $t
-	run_all "rnbench alloc-only, $t threads" 4 -w rnbench -n 30000 \
+	run_all "rnbench alloc-only, $t threads" 5 -w rnbench -n 30000 \
 		--alloc-only -t $t
-	run_all "seq, $t threads" 4 -w seq --bytes 16M -t $t
+	run_all "seq, $t threads" 5 -w seq --bytes 16M -t $t
 	check "seq: phases" has_keys alloc_ns_per_op free_ns_per_op bytes
 done
 

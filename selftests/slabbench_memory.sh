@@ -38,21 +38,21 @@ is_product()
 		END { exit bad || !NR }'
 }
 
-real=rn,rn-memcg,malloc,freelist
+real=rn,rn-memcg,rn-exec,malloc,freelist
 for t in 1 3; do
-	run_over $real,null 5 small -n 20000 --count 5000 -t $t
+	run_over $real,null 6 small -n 20000 --count 5000 -t $t
 	check "small: phases" has_keys fill_ns_per_op replace_ns_per_op
 	check "small: fill and replace" is_all ops $((t * 25000))
-	run_over $real,null 5 medium -n 2000 --count 200 -t $t
-	run_over $real 4 large -n 20 --count 5 -t $t
-	run_over $real,null 5 mixed -n 20000 --count 3000 -t $t
-	run_over $real,null 5 churn -n 20 --count 3001 -t $t
+	run_over $real,null 6 medium -n 2000 --count 200 -t $t
+	run_over $real 5 large -n 20 --count 5 -t $t
+	run_over $real,null 6 mixed -n 20000 --count 3000 -t $t
+	run_over $real,null 6 churn -n 20 --count 3001 -t $t
 	check "churn: a half each time" is_all ops $((t * (3001 + 20 * 1501)))
-	run_over $real,null 5 reuse -n 100 -t $t
+	run_over $real,null 6 reuse -n 100 -t $t
 	check "reuse: rounds of 500" is_all ops $((t * 50000))
-	run_over $real,null 5 mtseq --bytes 12M -t $t
+	run_over $real,null 6 mtseq --bytes 12M -t $t
 	check "mtseq: nothing is left out" is_same live_bytes
-	run_over $real 4 frag --count 20000 -t $t
+	run_over $real 5 frag --count 20000 -t $t
 	check "frag: phases" has_keys punch_ns_per_op refill_ns_per_op
 	check "frag: the same is live" is_same live_bytes
 	check "frag: memory was held for it" is_positive frag_ratio
@@ -60,8 +60,8 @@ for t in 1 3; do
 		is_at_least 1 internal_frag_ratio
 	check "frag: the two together" is_product
 	# An object of its own has no other to be freed.
-	run_over $real,null 5 churn -n 3 --count 1 -t $t
-	run_over $real 4 frag --count 1 -t $t
+	run_over $real,null 6 churn -n 3 --count 1 -t $t
+	run_over $real 5 frag --count 1 -t $t
 done
 for w in large frag; do
 	check "$w is not for null" refuses 2 "null cannot take part in $w" \
@@ -70,11 +70,14 @@ done
 
 # --- what is charged ---
 
-check "seq in a group" gives 0 run -a rn,rn-memcg -w seq --bytes 16M \
-	--json "$tmp/json"
-check "all of it is charged" [ "$(value peak_charged_kb)" -ge 16384 ]
-check "and little else" [ "$(value peak_charged_kb)" -lt 32768 ]
-check "of rn-memcg alone" [ "$(grep -c peak_charged_kb "$tmp/json")" -eq 1 ]
+for a in rn-memcg rn-exec; do
+	check "seq over $a" gives 0 run -a rn,$a -w seq --bytes 16M \
+		--json "$tmp/json"
+	check "$a: all of it is charged" \
+		[ "$(value peak_charged_kb)" -ge 16384 ]
+	check "$a: and little else" [ "$(value peak_charged_kb)" -lt 32768 ]
+	check "of $a alone" [ "$(grep -c peak_charged_kb "$tmp/json")" -eq 1 ]
+done
 
 # --- the bytes that are live are counted ---
 

@@ -16,19 +16,20 @@ done
 
 # --- the same operations over each allocator ---
 
-all=rn,rn-memcg,malloc,null,freelist
+real=rn,rn-memcg,rn-exec,malloc,freelist
+all=$real,null
 for t in 1 3; do
-	run_over $all 5 falseshare-active -n 1000 -t $t
-	run_over $all 5 falseshare-passive -n 1000 -s 1 -t $t
-	run_over $all 5 threadlocal -n 50000 -t $t
-	run_over $all 5 threadlocal -n 50000 --count 1 -s 8,3000 -t $t
-	run_over $all 5 prodcons -n 50000 -t $t
-	run_over $all 5 sharedpool -n 50000 -t $t
-	run_over $all 5 sharedpool -n 50000 --count 1 -t $t
-	run_over rn,rn-memcg,malloc,freelist 4 threadchurn -n 20 -t $t
+	run_over $all 6 falseshare-active -n 1000 -t $t
+	run_over $all 6 falseshare-passive -n 1000 -s 1 -t $t
+	run_over $all 6 threadlocal -n 50000 -t $t
+	run_over $all 6 threadlocal -n 50000 --count 1 -s 8,3000 -t $t
+	run_over $all 6 prodcons -n 50000 -t $t
+	run_over $all 6 sharedpool -n 50000 -t $t
+	run_over $all 6 sharedpool -n 50000 --count 1 -t $t
+	run_over $real 5 threadchurn -n 20 -t $t
 	# A thread that is the first and the last, with one object.
-	run_over rn,rn-memcg,malloc,freelist 4 threadchurn -n 1 --count 1 -t $t
-	run_over $all 5 idle -t $t
+	run_over $real 5 threadchurn -n 1 --count 1 -t $t
+	run_over $all 6 idle -t $t
 done
 
 # Chance decides who comes first, and must not decide the sum.
@@ -67,9 +68,9 @@ is_value()	# key, value
 	[ "$(value "$1" | sort -u)" = "$2" ]
 }
 
-run_over $all 5 prodcons -n 20001 -t 5 --producers 1
+run_over $all 6 prodcons -n 20001 -t 5 --producers 1
 check "one producer: an operation is one of its objects" is_value ops 20001
-run_over $all 5 prodcons -n 20001 -t 5 --producers 4 --csv "$tmp/csv"
+run_over $all 6 prodcons -n 20001 -t 5 --producers 4 --csv "$tmp/csv"
 check "four producers" is_value ops 80004
 check "four producers, as the JSON says" is_value producers 4
 check "four producers, as the CSV says" [ "$(awk -F, '
@@ -79,7 +80,7 @@ check "half of the threads produce" gives 0 run -w prodcons -t 6 -n 1000 \
 	--json "$tmp/json"
 check "half are three" is_value producers 3
 # Fewer objects than there are consumers.
-run_over $all 5 prodcons -n 2 -t 6 --producers 1
+run_over $all 6 prodcons -n 2 -t 6 --producers 1
 check "no consumers" refuses 2 "--producers 4 leaves no consumer" \
 	run -w prodcons -t 4 --producers 4
 check "producers without prodcons" refuses 2 "--producers is for prodcons" \

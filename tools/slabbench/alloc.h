@@ -13,7 +13,9 @@
 
 #include <malloc.h>
 #include <stdlib.h>
+#include <string.h>
 #include <rn/memcg.h>
+#include <rn/pools.h>
 #include <rn/slab.h>
 #include "dpdk.h"
 #include "slabbench.h"
@@ -75,6 +77,34 @@ __bench_inline void *memcg_resize(void *p, size_t old, size_t size)
 }
 
 __bench_inline size_t memcg_usable(void *p)
+{
+	return rn_usable(p);
+}
+
+/* exec.c: pools that are never short of memory. */
+__bench_inline void *exec_get(size_t size)
+{
+	return rn_exec_alloc(size, RN_KERNEL);
+}
+
+__bench_inline void exec_put(void *p)
+{
+	rn_exec_free(p);
+}
+
+/* Execution memory does not grow: another object takes its place. */
+__bench_inline void *exec_resize(void *p, size_t old, size_t size)
+{
+	void *q = rn_exec_alloc(size, RN_KERNEL);
+
+	if (!q || !p)
+		return q;
+	memcpy(q, p, old < size ? old : size);
+	rn_exec_free(p);
+	return q;
+}
+
+__bench_inline size_t exec_usable(void *p)
 {
 	return rn_usable(p);
 }
@@ -218,6 +248,7 @@ __bench_inline void fold(uint64_t *sum, uint64_t value)
 	}
 BENCH_TIMED(rn)
 BENCH_TIMED(memcg)
+BENCH_TIMED(exec)
 BENCH_TIMED(malloc)
 BENCH_TIMED(null)
 BENCH_TIMED(freelist)
@@ -240,6 +271,7 @@ BENCH_TIMED(dpdk)
 #define BENCH_INSTANCES_REAL(body)					\
 	BENCH_INSTANCE(body, rn)					\
 	BENCH_INSTANCE(body, memcg)					\
+	BENCH_INSTANCE(body, exec)					\
 	BENCH_INSTANCE(body, malloc)					\
 	BENCH_INSTANCE(body, freelist)					\
 	BENCH_INSTANCE(body, dpdk)
@@ -250,6 +282,7 @@ BENCH_TIMED(dpdk)
 #define BENCH_RUN(body) {						\
 	[ALLOC_RN] = body##_rn,						\
 	[ALLOC_RN_MEMCG] = body##_memcg,				\
+	[ALLOC_RN_EXEC] = body##_exec,					\
 	[ALLOC_MALLOC] = body##_malloc,					\
 	[ALLOC_NULL] = body##_null,					\
 	[ALLOC_FREELIST] = body##_freelist,				\
@@ -260,6 +293,7 @@ BENCH_TIMED(dpdk)
 #define BENCH_RUN_REAL(body) {						\
 	[ALLOC_RN] = body##_rn,						\
 	[ALLOC_RN_MEMCG] = body##_memcg,				\
+	[ALLOC_RN_EXEC] = body##_exec,					\
 	[ALLOC_MALLOC] = body##_malloc,					\
 	[ALLOC_FREELIST] = body##_freelist,				\
 	[ALLOC_DPDK] = body##_dpdk,					\

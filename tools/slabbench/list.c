@@ -48,6 +48,6 @@ int cmd_list(int argc, char **argv)
 		list_workload(workload_get(i));
 	printf("allocators of compare -p:\n");
 	peers_list(stdout);
-	printf("allocators of run -a: rn, rn-memcg, malloc (whatever malloc the process has), null, freelist, dpdk (if built with it); in cache alone rn-cache, rn-bulk, dpdk-mempool\n");
+	printf("allocators of run -a: rn, rn-memcg, rn-exec, malloc (whatever malloc the process has), null, freelist, dpdk (if built with it); in cache alone rn-cache, rn-bulk, dpdk-mempool\n");
 	return EXIT_OK;
 }

@@ -19,7 +19,7 @@ static const struct command {
 	{ "scale", "throughput by number of threads", cmd_scale },
 	{ "frag", "memory held and memory asked for, over time", cmd_frag },
 	{ "floor", "the least that an alloc+free pair can cost here", cmd_floor },
-	{ "pools", "what groups with limits cost, and how long they hold", cmd_pools },
+	{ "pools", "what groups and pools cost, and how long they hold", cmd_pools },
 };
 
 static void usage(FILE *out)

@@ -65,8 +65,8 @@ static const struct form forms[] = {
 static const char *const names[] = {
 	"rn", "rn-malloc", "glibc", "jemalloc", "tcmalloc", "mimalloc", "rn-small",
 	"glibc-thp", "glibc-hugetlb", "jemalloc-thp", "tcmalloc-hugetlb",
-	"mimalloc-large", "null", "freelist", "rn-memcg", "rn-cache", "rn-bulk",
-	"dpdk", "dpdk-mempool", "dpdk-hugetlb", "mempool-hugetlb",
+	"mimalloc-large", "null", "freelist", "rn-memcg", "rn-exec", "rn-cache",
+	"rn-bulk", "dpdk", "dpdk-mempool", "dpdk-hugetlb", "mempool-hugetlb",
 };
 
 static const char *const direct[NR_ALLOCATORS] = {
@@ -79,6 +79,7 @@ static const char *const direct[NR_ALLOCATORS] = {
 	[ALLOC_DPDK] = "DPDK's rte_malloc",
 	[ALLOC_DPDK_MEMPOOL] = "DPDK's rte_mempool, for the workload cache",
 	[ALLOC_RN_MEMCG] = "libslab's own API, charged to a group with a limit",
+	[ALLOC_RN_EXEC] = "libslab's execution memory, of pools that are never short",
 };
 
 static const char *const folders[] = {

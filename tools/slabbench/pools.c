@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * slabbench pools: what it costs to have memory charged to a group, next to
- * rn_alloc(); and how long a request waits that does not fit below a max.
+ * slabbench pools: what it costs to have memory charged to a group, or taken
+ * from a pool, next to rn_alloc(); and how long a request waits that does not
+ * fit below a max.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +16,9 @@
 enum { OPT_WAITS = 0x600 };
 
 /* Columns of the comparison. */
-enum { PLAIN, CHARGED, HARNESS };
+enum { PLAIN, GROUP, POOL, HARNESS };
 
-/* How many times the time of rn charged memory may take. */
+/* How many times the time of rn memory may take that is charged. */
 static const struct target {
 	const char *workload;
 	double most;
@@ -62,8 +63,9 @@ static const struct argp_child pools_children[] = {
 static const struct argp pools_argp = {
 	.options = pools_options,
 	.parser = parse_pools,
-	.doc = "Measure what it costs to charge memory to a group, and how "
-	       "long a request waits for room below the max of one.\v"
+	.doc = "Measure what it costs to charge memory to a group, or to take "
+	       "it from a pool, and how long a request waits for room below "
+	       "the max of a group.\v"
 	       "Without -w it is pair and rnbench that run, without -t 1, 2, 4 "
 	       "and 16 threads, each 5 times without -r. As many threads then "
 	       "wait for room, -r times --waits requests.",
@@ -87,7 +89,8 @@ static void apply_defaults(struct comparison *args)
 	if (!sel->runs)
 		sel->runs = DEFAULT_RUNS;
 	peer_resolve(&args->peers[PLAIN], allocator_names[ALLOC_RN]);
-	peer_resolve(&args->peers[CHARGED], allocator_names[ALLOC_RN_MEMCG]);
+	peer_resolve(&args->peers[GROUP], allocator_names[ALLOC_RN_MEMCG]);
+	peer_resolve(&args->peers[POOL], allocator_names[ALLOC_RN_EXEC]);
 	peer_resolve(&args->peers[HARNESS], allocator_names[ALLOC_NULL]);
 	args->nr_peers = HARNESS + 1;
 }
@@ -120,35 +123,62 @@ static void print_net(double plain, double charged, const struct cell *harness,
 		fprintf(out, " %6s", "-");
 }
 
-static void print_target(const char *workload, double ratio, FILE *out)
+/* Of the medians, to that of rn; 0 where one of them is not known. */
+static double ratio(const struct table *t, size_t r, unsigned int peer)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
-		if (!strcmp(workload, targets[i].workload))
-			fprintf(out, " %6.2f%s", targets[i].most,
-				ratio > targets[i].most ? "  above" : "");
+	const struct cell *plain = table_cell(t, r, PLAIN);
+	const struct cell *c = table_cell(t, r, peer);
+
+	if (!has_figures(plain) || !has_figures(c))
+		return 0;
+	return median(c->ns, c->n) / median(plain->ns, plain->n);
+}
+
+static void print_charged(const struct table *t, size_t r, unsigned int peer,
+			  FILE *out)
+{
+	const struct cell *plain = table_cell(t, r, PLAIN);
+	const struct cell *c = table_cell(t, r, peer);
+
+	print_times(c, out);
+	if (!ratio(t, r, peer)) {
+		fprintf(out, " %6s %6s", "-", "-");
+		return;
+	}
+	fprintf(out, " %6.2f", ratio(t, r, peer));
+	print_net(median(plain->ns, plain->n), median(c->ns, c->n),
+		  table_cell(t, r, HARNESS), out);
+}
+
+static void print_target(const struct table *t, size_t r,
+			 const struct target *target, FILE *out)
+{
+	const char *before = "  above: ";
+
+	fprintf(out, " %6.2f", target->most);
+	for (unsigned int p = GROUP; p <= POOL; p++) {
+		if (ratio(t, r, p) <= target->most)
+			continue;
+		fprintf(out, "%s%s", before, t->peers[p].name);
+		before = ", ";
+	}
 }
 
 static void print_row(const struct table *t, size_t r, FILE *out)
 {
 	const struct row *row = &t->rows[r];
-	const struct cell *plain = table_cell(t, r, PLAIN);
-	const struct cell *charged = table_cell(t, r, CHARGED);
 	const char *name = workload_get(row->workload)->name;
 	char size[24] = "";
 
 	if (row->size)
 		snprintf(size, sizeof(size), "%zu", row->size);
 	fprintf(out, "%-18s %6s %7u ", name, size, row->threads);
-	print_times(plain, out);
-	print_times(charged, out);
-	if (has_figures(plain) && has_figures(charged)) {
-		double a = median(plain->ns, plain->n);
-		double b = median(charged->ns, charged->n);
-
-		fprintf(out, " %6.2f", b / a);
-		print_net(a, b, table_cell(t, r, HARNESS), out);
-		print_target(name, b / a, out);
-	}
+	print_times(table_cell(t, r, PLAIN), out);
+	for (unsigned int p = GROUP; p <= POOL; p++)
+		print_charged(t, r, p, out);
+	for (size_t i = 0; i < ARRAY_SIZE(targets); i++)
+		if (!strcmp(name, targets[i].workload))
+			print_target(t, r, &targets[i], out);
 	fputc('\n', out);
 }
 
@@ -156,9 +186,10 @@ static void pools_print(const struct table *t, FILE *out)
 {
 	fprintf(out, "# ns/op: median; spread: least to most; x rn: the ratio of the medians;\n");
 	fprintf(out, "# net: the same without what null costs; target: for x rn\n");
-	fprintf(out, "%-18s %6s %7s  %9s %7s %9s %7s %6s %6s %6s\n", "workload",
-		"size", "threads", "rn ns/op", "spread", "rn-memcg", "spread",
-		"x rn", "net", "target");
+	fprintf(out, "%-18s %6s %7s  %9s %7s %9s %7s %6s %6s %9s %7s %6s %6s %6s\n",
+		"workload", "size", "threads", "rn ns/op", "spread",
+		"rn-memcg", "spread", "x rn", "net",
+		"rn-exec", "spread", "x rn", "net", "target");
 	for (size_t r = 0; r < t->nr_rows; r++)
 		print_row(t, r, out);
 }

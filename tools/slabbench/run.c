@@ -36,7 +36,7 @@ static void add_allocator(struct argp_state *state, const char *word, void *arg)
 		args->allocators[args->nr_allocators++] = i;
 		return;
 	}
-	argp_error(state, "unknown allocator '%s' (there are: rn, rn-memcg, malloc, null, freelist, dpdk, rn-cache, rn-bulk, dpdk-mempool; compare has others)",
+	argp_error(state, "unknown allocator '%s' (there are: rn, rn-memcg, rn-exec, malloc, null, freelist, dpdk, rn-cache, rn-bulk, dpdk-mempool; compare has others)",
 		   word);
 }
 
@@ -65,8 +65,9 @@ static error_t parse_run(int key, char *arg, struct argp_state *state)
 static const struct argp_option run_options[] = {
 	{ "allocator", 'a', "LIST", 0,
 	  "rn (default): libslab's own API; rn-memcg: the same in a group with "
-	  "a limit; malloc: whatever malloc the process has; null: does nothing; freelist: one mutex over free "
-	  "lists; dpdk: rte_malloc, if built with it; in cache alone rn-cache: "
+	  "a limit; rn-exec: libslab's execution memory; malloc: whatever "
+	  "malloc the process has; null: does nothing; freelist: one mutex "
+	  "over free lists; dpdk: rte_malloc, if built with it; in cache alone rn-cache: "
 	  "the type has a cache of its own, rn-bulk: many from it at a time, "
 	  "and dpdk-mempool: rte_mempool", 0 },
 	{ "contention", OPT_CONTENTION, NULL, 0,

@@ -49,6 +49,7 @@ enum allocator {
 	ALLOC_DPDK,		/* rte_malloc, in an object loaded for it */
 	ALLOC_DPDK_MEMPOOL,	/* rte_mempool: only in cache */
 	ALLOC_RN_MEMCG,		/* libslab, charged to a group */
+	ALLOC_RN_EXEC,		/* libslab, execution memory of its pools */
 	NR_ALLOCATORS
 };
 
@@ -128,7 +129,7 @@ struct futexes {
  * @usable_bytes: what the allocator made of them, or 0
  * @held_kb: RSS + HugetlbPages at that time, without @base_kb
  * @charged_kb: the most that was charged to the group at a time, with what lay
- *	in stock; rn-memcg only
+ *	in stock; rn-memcg and rn-exec only
  * @futexes: of another run; filled in by whoever started both
  * @counters: of the timed part
  * @clock_ns: with --latency: the cost of the clock, subtracted from @latency
@@ -260,6 +261,10 @@ const char *dpdk_start(const struct row *row);
 /* memcg.c */
 void memcg_start(void);
 uint64_t memcg_peak_kb(void);
+
+/* exec.c */
+void exec_start(void);
+uint64_t exec_peak_kb(void);
 
 /* spawn.c */
 struct point {

@@ -338,6 +338,8 @@ static void collect(const struct row *row, const struct worker *w,
 	}
 	if (row->allocator == ALLOC_RN_MEMCG)
 		res->charged_kb = memcg_peak_kb();
+	if (row->allocator == ALLOC_RN_EXEC)
+		res->charged_kb = exec_peak_kb();
 	if (row->latency)
 		collect_latency(row, w, res);
 	find_malloc(res);
@@ -373,6 +375,8 @@ static void measure(const struct row *row, uint64_t *live, struct result *res)
 		prepare_dpdk(row);
 	if (row->allocator == ALLOC_RN_MEMCG)
 		memcg_start();
+	if (row->allocator == ALLOC_RN_EXEC)
+		exec_start();
 	run_threads(w, row->threads);
 	collect(row, w, &shared, res);
 }

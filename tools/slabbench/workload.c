@@ -15,6 +15,7 @@ const char *const allocator_names[NR_ALLOCATORS] = {
 	[ALLOC_DPDK] = "dpdk",
 	[ALLOC_DPDK_MEMPOOL] = "dpdk-mempool",
 	[ALLOC_RN_MEMCG] = "rn-memcg",
+	[ALLOC_RN_EXEC] = "rn-exec",
 };
 
 const size_t common_sizes[NR_COMMON_SIZES] = { 16, 64, 256, 1024 };

@@ -62,6 +62,8 @@ ONE_BY_ONE(rn, )
 ONE_BY_ONE(rn, _timed)
 ONE_BY_ONE(memcg, )
 ONE_BY_ONE(memcg, _timed)
+ONE_BY_ONE(exec, )
+ONE_BY_ONE(exec, _timed)
 ONE_BY_ONE(malloc, )
 ONE_BY_ONE(malloc, _timed)
 ONE_BY_ONE(freelist, )
@@ -187,6 +189,7 @@ __bench_inline void cache(struct worker *w, struct group_ops g)
 	}
 CACHE_INSTANCE(rn)
 CACHE_INSTANCE(memcg)
+CACHE_INSTANCE(exec)
 CACHE_INSTANCE(malloc)
 CACHE_INSTANCE(freelist)
 CACHE_INSTANCE(dpdk)
@@ -211,6 +214,7 @@ const struct workload workload_cache = {
 	.run = {
 		[ALLOC_RN] = cache_rn,
 		[ALLOC_RN_MEMCG] = cache_memcg,
+		[ALLOC_RN_EXEC] = cache_exec,
 		[ALLOC_MALLOC] = cache_malloc,
 		[ALLOC_FREELIST] = cache_freelist,
 		[ALLOC_RN_CACHE] = cache_cached,

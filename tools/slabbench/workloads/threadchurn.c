@@ -81,6 +81,7 @@ const struct workload workload_threadchurn = {
 	.run = {
 		[ALLOC_RN] = threadchurn,
 		[ALLOC_RN_MEMCG] = threadchurn,
+		[ALLOC_RN_EXEC] = threadchurn,
 		[ALLOC_MALLOC] = threadchurn,
 		[ALLOC_FREELIST] = threadchurn,
 		[ALLOC_DPDK] = threadchurn,
