@@ -151,8 +151,8 @@ static int ask_for_entries(void)
 	pools.shrinker = (struct rn_shrinker){
 		.sz = sizeof(pools.shrinker), .name = "storage",
 		.count = storage_count, .scan = storage_scan,
-		/* So that the last resort is all there are, once. */
-		.seeks = 2 * RN_DEFAULT_SEEKS, .memcg = pools.storage,
+		.seeks = RN_DEFAULT_SEEKS, .flags = RN_SHRINKER_EXACT,
+		.memcg = pools.storage,
 	};
 	ret = rn_shrinker_register(&pools.shrinker);
 	pools.is_asked = !ret;

@@ -225,15 +225,12 @@ bool eviction_wait(const struct entry *e, unsigned int *ticket)
 	return true;
 }
 
-/*
- * For a limit it is known how much is lacking, so there is no need to begin with
- * a small share of what there is: in each round all are asked, once.
- */
 unsigned long storage_count(struct rn_shrinker *shrinker,
 			    struct rn_shrink_control *sc)
 {
 	(void)shrinker;
-	return sc->memcg && sc->priority ? 0 : READ_ONCE(victims.nr);
+	(void)sc;
+	return READ_ONCE(victims.nr);
 }
 
 /* One after the other, as long as more is asked for. */

@@ -164,23 +164,41 @@ static unsigned long scan(struct shrinker *s, struct rn_shrink_control *sc,
 	return freed;
 }
 
+/* For a limit, one that knows when to stop may be asked for all, but once. */
+static bool is_exact(const struct shrinker *s,
+		     const struct rn_shrink_control *sc)
+{
+	return sc->memcg && s->user->flags & RN_SHRINKER_EXACT;
+}
+
+/* What there is to do of @count, with what was carried over. */
+static unsigned long todo_of(struct shrinker *s,
+			     const struct rn_shrink_control *sc,
+			     unsigned long count)
+{
+	unsigned long most = count > ULONG_MAX / 2 ? ULONG_MAX : 2 * count;
+
+	if (is_exact(s, sc))
+		return sc->priority == RN_DEF_PRIORITY ? count : 0;
+	return add_capped(fair_share(s->user, count, sc->priority),
+			  __atomic_exchange_n(&s->carried, 0, __ATOMIC_RELAXED),
+			  most);
+}
+
 /* Other threads may do the same, on the same shrinker. */
 static unsigned long shrink_one(struct shrinker *s,
 				struct rn_shrink_control *sc)
 {
-	unsigned long count, todo, most, least, freed = 0;
+	unsigned long count, todo, least, freed = 0;
 
 	sc->nr_to_scan = 0;
 	sc->nr_scanned = 0;
 	count = s->user->count(s->user, sc);
 	if (!count || count >= RN_SHRINK_EMPTY)
 		return 0;
-	most = count > ULONG_MAX / 2 ? ULONG_MAX : 2 * count;
-	todo = add_capped(fair_share(s->user, count, sc->priority),
-			  __atomic_exchange_n(&s->carried, 0, __ATOMIC_RELAXED),
-			  most);
+	todo = todo_of(s, sc, count);
 	/* Nothing is put off when there is no other time. */
-	least = sc->priority ? min(count, BATCH) : 1;
+	least = sc->priority && !is_exact(s, sc) ? min(count, BATCH) : 1;
 	while (todo >= least && sc->bytes) {
 		unsigned long got = scan(s, sc, min(todo, BATCH));
 
@@ -189,7 +207,8 @@ static unsigned long shrink_one(struct shrinker *s,
 		freed = add_capped(freed, got, ULONG_MAX);
 		todo -= min(todo, sc->nr_scanned);
 	}
-	stat_add(&s->carried, todo);
+	if (!is_exact(s, sc))
+		stat_add(&s->carried, todo);
 	return freed;
 }
 
@@ -271,7 +290,8 @@ static struct shrinker **find(const struct rn_shrinker *user)
 static bool is_valid(const struct rn_shrinker *user)
 {
 	return user && user->sz == sizeof(*user) && user->name &&
-		*user->name && user->count && user->scan;
+		*user->name && user->count && user->scan &&
+		!(user->flags & ~RN_SHRINKER_EXACT);
 }
 
 /**

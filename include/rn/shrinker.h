@@ -29,6 +29,9 @@ struct rn_shrinker;
 /* Of the first request; each further one is for twice as much, 0 for all. */
 #define RN_DEF_PRIORITY		12
 
+/* It frees no more than sc->bytes, so it may be asked for all it has. */
+#define RN_SHRINKER_EXACT	0x1u
+
 /**
  * struct rn_shrink_control - one request to shrink
  * @flags: of the allocation that is short of memory
@@ -58,6 +61,7 @@ struct rn_shrink_control {
  *	how much was freed, or RN_SHRINK_STOP
  * @seeks: RN_DEFAULT_SEEKS, or more for what is dearer to make again; 0: it is
  *	free, half of it goes each time
+ * @flags: RN_SHRINKER_EXACT or 0
  * @memcg: the group whose memory it gives up, or NULL
  * @private_data: the program's
  *
@@ -76,6 +80,7 @@ struct rn_shrinker {
 	unsigned long (*scan)(struct rn_shrinker *shrinker,
 			      struct rn_shrink_control *sc);
 	unsigned int seeks;
+	unsigned int flags;
 	struct rn_memcg *memcg;
 	void *private_data;
 };
