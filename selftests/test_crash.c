@@ -85,6 +85,24 @@ static const struct crash {
 	  "twice", NULL },
 	{ "pages_unaligned", "rn_free_pages(%s): not the start of a page",
 	  NULL },
+	{ "pools_exec_foreign", "BUG pools: invalid free of %s: no execution "
+	  "memory", NULL },
+	{ "pools_exec_storage", "BUG pools: invalid free of %s: no execution "
+	  "memory", NULL },
+	{ "pools_exec_middle", "BUG pools: invalid free of %s: not the start "
+	  "of an object, or released", NULL },
+	{ "pools_exec_released", "BUG pools: invalid free of %s: not the start "
+	  "of an object, or released", NULL },
+	{ "pools_exec_over", "BUG pools: invalid free of %s: no execution "
+	  "memory", NULL },
+	{ "pools_storage_foreign", "BUG pools: invalid free of %s: no storage "
+	  "memory without an id", NULL },
+	{ "pools_storage_exec", "BUG pools: invalid free of %s: no storage "
+	  "memory without an id", NULL },
+	{ "pools_storage_entry", "BUG pools: invalid free of %s: no storage "
+	  "memory without an id", NULL },
+	{ "pools_storage_twice", "BUG pools: invalid free of %s: no storage "
+	  "memory without an id", NULL },
 	{ "reserve_impossible", "RN_RESERVE: 1125899906842624 bytes cannot be "
 	  "had: Cannot allocate memory", "RN_RESERVE=1024T" },
 };

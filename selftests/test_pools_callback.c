@@ -9,6 +9,7 @@
 #include "unified.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -51,7 +52,7 @@ static void expect_evicted_once(void)
 static void must(bool ok, const char *what)
 {
 	if (!ok)
-		ck_abort_msg("in a callback: %s; %s", what, strerrorname_np(errno));
+		ck_abort_msg("in a callback: %s; %s", what, strerror(errno));
 }
 
 static void *to_free[3];
@@ -110,7 +111,6 @@ static bool asks_for_it(uint64_t id, void *p, size_t bytes, void *arg)
 	must(!rn_storage_lookup(id, NULL) && errno == EBUSY, "found");
 	errno = 0;
 	must(!rn_storage_acquire(id, ENTRY) && errno == EBUSY, "acquired");
-	must(rn_storage_release(id) == -EBUSY, "released");
 	must(rn_storage_unpin(id) < 0, "unpinned");
 	must(pattern_ok(p, bytes, id), "contents");
 	return true;
@@ -183,12 +183,12 @@ static void end_evicting(struct pool_asker *a)
 	expect_served(a);
 }
 
-enum { PIN, LOOKUP, ACQUIRE, RELEASE, NR_USES };
+enum { PIN, LOOKUP, ACQUIRE, NR_USES };
 
 /* One use of the entry by another thread. */
 struct user {
 	pthread_t thread;
-	int what, tid, ret, error;
+	int what, tid, error;
 	void *got;
 };
 
@@ -202,10 +202,8 @@ static void *use_it(void *arg)
 		u->got = rn_storage_pin(VICTIM, NULL);
 	else if (u->what == LOOKUP)
 		u->got = rn_storage_lookup(VICTIM, NULL);
-	else if (u->what == ACQUIRE)
-		u->got = rn_storage_acquire(VICTIM, ENTRY);
 	else
-		u->ret = rn_storage_release(VICTIM);
+		u->got = rn_storage_acquire(VICTIM, ENTRY);
 	u->error = errno;
 	return NULL;
 }
@@ -218,11 +216,10 @@ static void use_beside(struct user *u, int what)
 }
 
 /* It had to wait for this. */
-static void expect_used(struct user *u, int ret, int error, bool got)
+static void expect_used(struct user *u, int error)
 {
 	ck_assert_int_eq(pthread_join(u->thread, NULL), 0);
-	ck_assert_int_eq(u->ret, ret);
-	ck_assert_int_eq(!u->got, !got);
+	ck_assert_int_eq(!u->got, !!error);
 	if (error)
 		ck_assert_int_eq(u->error, error);
 }
@@ -240,12 +237,7 @@ START_TEST(others_wait_until_it_is_gone)
 	entry_unpin(5);
 	entry_release(6);
 	end_evicting(&a);
-	if (_i == RELEASE)
-		expect_used(&u, -ENOENT, 0, false);
-	else if (_i == ACQUIRE)
-		expect_used(&u, 0, 0, true);
-	else
-		expect_used(&u, 0, ENOENT, false);
+	expect_used(&u, _i == ACQUIRE ? 0 : ENOENT);
 	ck_assert_int_eq(is_cached(VICTIM), _i == ACQUIRE);
 	ck_assert_int_eq(rn_pools_destroy(), 0);
 }
@@ -263,16 +255,58 @@ START_TEST(others_wait_until_it_stays)
 	/* The other's request is met by this one. */
 	entry_release(6);
 	end_evicting(&a);
-	if (_i == RELEASE)
-		expect_used(&u, 0, 0, false);
-	else if (_i == ACQUIRE)
-		expect_used(&u, 0, EEXIST, false);
-	else
-		expect_used(&u, 0, 0, true);
-	ck_assert_int_eq(is_cached(VICTIM), _i != RELEASE);
-	if (_i == PIN || _i == LOOKUP)
+	expect_used(&u, _i == ACQUIRE ? EEXIST : 0);
+	ck_assert(is_cached(VICTIM));
+	if (u.got)
 		ck_assert(pattern_ok(u.got, ENTRY, VICTIM));
 	ck_assert_int_eq(rn_pools_destroy(), 0);
+}
+END_TEST
+
+/*
+ * To release it is to wait for nobody: it is found no more, its id may be used
+ * again, and its memory is there until the callback is over, whatever that
+ * says.
+ */
+START_TEST(released_meanwhile)
+{
+	struct pool_asker a;
+
+	start_evicting(&a);
+	give_up = _i;
+	entry_release(VICTIM);
+	ck_assert_int_eq(rn_storage_release(VICTIM), -ENOENT);
+	ck_assert(!is_cached(VICTIM));
+	ck_assert_uint_eq(storage_usage(), half_of(TOTAL));
+	entry_release(6);
+	pattern_set(entry_acquired(VICTIM, ENTRY), ENTRY, VICTIM);
+	end_evicting(&a);
+	ck_assert(pattern_ok(entry_pinned(VICTIM), ENTRY, VICTIM));
+	ck_assert_uint_eq(storage_usage(), half_of(TOTAL));
+	ck_assert_uint_eq(nr_cached(0, ENTRIES), ENTRIES - 1);
+	ck_assert_int_eq(rn_pools_destroy(), 0);
+}
+END_TEST
+
+static bool releases_it(uint64_t id, void *p, size_t bytes, void *arg)
+{
+	nr_calls++;
+	must(!rn_storage_release(id), "not released");
+	must(rn_storage_release(id) == -ENOENT, "released twice");
+	must(pattern_ok(p, bytes, id), "contents");
+	return arg;
+}
+
+/* By its own callback: that it stays is too late then. */
+START_TEST(may_release_it)
+{
+	pools_start(TOTAL, PATIENT(.victim = RN_POOLS_PICK, .pick = pick_victim,
+				   .evict = releases_it,
+				   .arg = _i ? &nr_calls : NULL,
+				   .flags = RN_POOLS_STORAGE_HALF));
+	for (uint64_t id = 0; id < ENTRIES; id++)
+		pattern_set(entry_cached(id, ENTRY), ENTRY, id);
+	expect_evicted_once();
 }
 END_TEST
 
@@ -291,9 +325,10 @@ START_TEST(cancelled_in_a_callback)
 	ck_assert(!is_cached(VICTIM));
 	/* It went on to its end, or gave back what it was granted. */
 	ck_assert_uint_le(storage_usage(), half_of(TOTAL));
-	if (!a.got)
-		ck_assert_uint_eq(storage_usage(), half_of(TOTAL) - ENTRY);
-	storage_granted(ENTRY, RN_NOWAIT);
+	if (a.got)
+		rn_storage_free(a.got);
+	ck_assert_uint_eq(storage_usage(), half_of(TOTAL) - ENTRY);
+	storage_granted(ENTRY, 0);
 	ck_assert_int_eq(rn_pools_destroy(), 0);
 }
 END_TEST
@@ -425,6 +460,8 @@ int main(void)
 	tcase_add_test(tc, may_use_others);
 	tcase_add_loop_test(tc, others_wait_until_it_is_gone, 0, NR_USES);
 	tcase_add_loop_test(tc, others_wait_until_it_stays, 0, NR_USES);
+	tcase_add_loop_test(tc, released_meanwhile, 0, 2);
+	tcase_add_loop_test(tc, may_release_it, 0, 2);
 	tcase_add_test(tc, cancelled_in_a_callback);
 	tcase_add_test(tc, forked_beside);
 	tcase_add_test(tc, forked_in_it);

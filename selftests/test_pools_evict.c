@@ -130,7 +130,7 @@ START_TEST(not_by_age)
 	uint64_t next = ENTRIES, victim;
 
 	start_full(RN_POOLS_RANDOM, NULL);
-	/* Of equally likely ones, an entry is there for 64 rounds on average. */
+	/* Of equally likely ones, each is there for 64 rounds on average. */
 	for (unsigned int i = 0; i < rounds; i++, next++) {
 		victim = victim_of(next);
 		/* ln 2 of the average is the median of the age. */
@@ -308,6 +308,33 @@ START_TEST(all_refuse)
 }
 END_TEST
 
+/* All others are asked before one is again. */
+static uint64_t asked_last[ENTRIES];
+static unsigned int nr_asked;
+
+static bool refuse(uint64_t id, void *p, size_t bytes, void *arg)
+{
+	for (unsigned int i = 0; i < nr_asked % ENTRIES; i++)
+		if (asked_last[i] == id)
+			ck_abort_msg("%lu is asked again, after %u calls",
+				     (unsigned long)id, nr_asked % ENTRIES);
+	asked_last[nr_asked++ % ENTRIES] = id;
+	return false;
+}
+
+START_TEST(each_in_its_turn)
+{
+	pools_start(TOTAL, OPTIONS(.victim = ways[_i], .evict = refuse,
+				   HALF_ONLY));
+	for (uint64_t id = 0; id < ENTRIES; id++)
+		make_entry(id);
+	storage_declined(ENTRY, RN_RETRIES(3), ENOMEM);
+	rn_shrink_all();
+	ck_assert_uint_gt(nr_asked, ENTRIES);
+	ck_assert_int_eq(rn_pools_destroy(), 0);
+}
+END_TEST
+
 /* Execution has no right to what does not want to go, either. */
 START_TEST(all_refuse_execution)
 {
@@ -426,6 +453,7 @@ int main(void)
 	tcase_add_loop_test(tc, never_one_that_is_pinned, 0, 2);
 	tcase_add_loop_test(tc, pins_count, 0, 2);
 	tcase_add_loop_test(tc, all_refuse, 0, 2);
+	tcase_add_loop_test(tc, each_in_its_turn, 0, 2);
 	tcase_add_loop_test(tc, all_refuse_execution, 0, 2);
 	tcase_add_loop_test(tc, all_refuse_but_one, 0, 2);
 	tcase_add_loop_test(tc, release_tells_nobody, 0, 2);

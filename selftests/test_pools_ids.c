@@ -17,8 +17,8 @@
 
 /* Any number is an id. */
 static const uint64_t odd_ids[] = {
-	0, 1, 2, 1UL << 31, 1UL << 32, (1UL << 32) + 1, 1UL << 63, UINT64_MAX - 1,
-	UINT64_MAX,
+	0, 1, 2, 1UL << 31, 1UL << 32, (1UL << 32) + 1, 1UL << 63,
+	UINT64_MAX - 1, UINT64_MAX,
 };
 
 /* --- execution memory of an id --- */

@@ -10,14 +10,13 @@
 
 #include <errno.h>
 #include <rn/pages.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define TOTAL		(3 * MIB + 4099)
 #define WORKS		8
 #define OBJECTS		400
 #define KEPT		60
-#define IDS		160
+#define IDS		100
 #define NO_WORK		(-1)
 
 /* So much of it may not want to go, or go for nothing. */
@@ -53,7 +52,7 @@ static size_t asked_bytes;
 static unsigned int nr_evicted;
 static int picked;
 
-static unsigned long granted_after, declined_in, evictions;
+static unsigned long granted_after, declined_in;
 
 static size_t below(size_t n)
 {
@@ -79,16 +78,15 @@ static size_t storage_most(void)
 
 static bool may_go(const struct model_entry *e)
 {
-	return e->p && !e->pins && !e->refused;
+	return e->p && !e->pins;
 }
 
-/* Of entries that may go. */
 static size_t can_be_evicted(void)
 {
 	size_t bytes = 0;
 
-	for (int i = 0; i < IDS; i++)
-		bytes += may_go(&entries[i]) ? entries[i].bytes : 0;
+	for (struct model_entry *e = entries; e < entries + IDS; e++)
+		bytes += may_go(e) && !e->refused ? e->bytes : 0;
 	return bytes;
 }
 
@@ -127,6 +125,17 @@ static void expect_marked(const unsigned char *p, size_t asked,
 			     (const void *)p);
 }
 
+/* It was whole to its end. */
+static void *object_gone(struct model_object *o, size_t *sum)
+{
+	void *p = o->p;
+
+	expect_marked(p, o->asked, o->mark);
+	*sum -= o->bytes;
+	o->p = NULL;
+	return p;
+}
+
 static void entry_gone(struct model_entry *e)
 {
 	in_entries -= e->bytes;
@@ -135,18 +144,29 @@ static void entry_gone(struct model_entry *e)
 
 /* --- eviction --- */
 
-/* Somebody has to go: not all of it fits as it is, with what is to be free. */
+/*
+ * Somebody has to go: it does not fit as it is, or not with what is to be free.
+ * For execution some more go at a time.
+ */
+static bool is_needed_beside(size_t stock)
+{
+	size_t used = exec + storage() + asked_bytes + stock;
+	size_t free = margin_of(TOTAL);
+	bool borrows = storage() > half_of(TOTAL);
+
+	if (asks == FOR_EXEC && nr_evicted)
+		free += margin_of(TOTAL) / 2;
+	if (borrows && used > TOTAL - free)
+		return asks != NOTHING;
+	return asks == FOR_STORAGE &&
+	       (used > TOTAL || storage() + asked_bytes > storage_most());
+}
+
+/* What CPUs have in stock is not free, either. */
 static bool is_needed(void)
 {
-	size_t used = exec + storage() + asked_bytes;
-
-	if (asks == FOR_EXEC)
-		return used > TOTAL - margin_of(TOTAL) &&
-		       storage() > half_of(TOTAL);
-	if (asks == FOR_STORAGE)
-		return used > TOTAL - margin_of(TOTAL) ||
-		       storage() + asked_bytes > storage_most();
-	return false;
+	return is_needed_beside(0) || is_needed_beside(
+		memcg_figure(rn_pools_memcg(RN_POOLS_TOTAL), "stock"));
 }
 
 static bool evict(uint64_t id, void *p, size_t bytes, void *arg)
@@ -163,7 +183,9 @@ static bool evict(uint64_t id, void *p, size_t bytes, void *arg)
 		ck_abort_msg("entry %lu was not picked", (unsigned long)id);
 	expect_marked(e->p, e->asked, e->mark);
 	if (once_in(50)) {
+		/* It is behind all others now. */
 		e->refused = true;
+		e->unpinned = ++now;
 		return false;
 	}
 	entry_gone(e);
@@ -184,7 +206,7 @@ static bool pick(uint64_t *id, void *arg)
 	for (size_t i = 0; i < IDS; i++) {
 		size_t at = (from + i) % IDS;
 
-		if (!may_go(&entries[at]))
+		if (!may_go(&entries[at]) || entries[at].refused)
 			continue;
 		*id = at;
 		picked = at;
@@ -228,12 +250,6 @@ static bool nothing_left(bool has_id)
 	       (!has_id && without_id + asked_bytes > half_of(TOTAL));
 }
 
-static void end(void)
-{
-	asks = NOTHING;
-	evictions += nr_evicted;
-}
-
 static bool may_evict(rn_gfp_t gfp)
 {
 	return !(gfp & (RN_NOWAIT | RN_NORETRY));
@@ -251,7 +267,7 @@ static void expect_declined(bool has_id, rn_gfp_t gfp, int error)
 		ck_abort_msg("%u went, with flags %#x", nr_evicted, gfp);
 	if (may_evict(gfp) && !nothing_left(has_id) && victim != RN_POOLS_PICK)
 		ck_abort_msg("%zu bytes: somebody could go", asked_bytes);
-	end();
+	asks = NOTHING;
 }
 
 /* Was there room? */
@@ -268,7 +284,7 @@ static void expect_granted(const void *p, size_t asked, bool has_id,
 	if (gfp & RN_ZERO && !all_zero(p, rn_size(p)))
 		ck_abort_msg("%zu bytes are not zero", asked);
 	granted_after += nr_evicted > 0;
-	end();
+	asks = NOTHING;
 }
 
 static rn_gfp_t random_gfp(void)
@@ -311,56 +327,36 @@ static void exec_take(struct model_object *o)
 	o->bytes = exec_size(o->asked);
 	o->work = once_in(2) ? (int)below(WORKS) : NO_WORK;
 	begin(FOR_EXEC, o->bytes);
-	if (o->work != NO_WORK && !exec_fits(o->bytes)) {
-		end();
+	if (o->work == NO_WORK) {
+		o->p = rn_exec_alloc(o->asked, gfp);
+	} else if (exec_fits(o->bytes)) {
+		gfp = 0;
+		o->p = rn_exec_acquire(o->work, o->asked);
+	} else {
 		return;
 	}
-	if (o->work != NO_WORK)
-		o->p = rn_exec_acquire(o->work, o->asked);
-	else
-		o->p = rn_exec_alloc(o->asked, gfp);
 	if (!o->p) {
 		expect_declined(true, gfp, errno);
 		return;
 	}
-	expect_granted(o->p, o->asked, true, o->work == NO_WORK ? gfp : 0);
+	expect_granted(o->p, o->asked, true, gfp);
 	exec += o->bytes;
 	o->mark = mark(o->p, o->asked);
 }
 
-static void exec_gone(struct model_object *o)
-{
-	expect_marked(o->p, o->asked, o->mark);
-	exec -= o->bytes;
-	o->p = NULL;
-}
-
 static void exec_give(struct model_object *o)
 {
-	void *p = o->p;
-
-	exec_gone(o);
-	rn_exec_free(p);
-}
-
-static size_t held_by(int work)
-{
-	size_t bytes = 0;
-
-	for (int i = 0; i < OBJECTS; i++)
-		if (objects[i].p && objects[i].work == work)
-			bytes += objects[i].bytes;
-	return bytes;
+	rn_exec_free(object_gone(o, &exec));
 }
 
 static void work_ends(int work)
 {
-	size_t held = held_by(work);
+	size_t before = exec, held = rn_exec_held(work);
 
-	ck_assert_uint_eq(rn_exec_held(work), held);
 	for (int i = 0; i < OBJECTS; i++)
 		if (objects[i].p && objects[i].work == work)
-			exec_gone(&objects[i]);
+			object_gone(&objects[i], &exec);
+	ck_assert_uint_eq(before - exec, held);
 	ck_assert_int_eq(rn_exec_release(work), held ? 0 : -ENOENT);
 }
 
@@ -396,12 +392,7 @@ static void storage_take(struct model_object *o)
 
 static void storage_give(struct model_object *o)
 {
-	void *p = o->p;
-
-	expect_marked(o->p, o->asked, o->mark);
-	without_id -= o->bytes;
-	o->p = NULL;
-	rn_storage_free(p);
+	rn_storage_free(object_gone(o, &without_id));
 }
 
 /* --- entries --- */
@@ -427,12 +418,10 @@ static void entry_make(uint64_t id)
 	} else if (entry_fits(asked_bytes)) {
 		unsigned char *p = rn_storage_acquire(id, asked);
 
-		if (!p && victim == RN_POOLS_PICK) {
-			/* Whom it named was not there. */
-			ck_assert_int_eq(errno, ETIMEDOUT);
-			end();
+		asks = NOTHING;
+		/* Or it named one that was not there. */
+		if (!p && victim == RN_POOLS_PICK && errno == ETIMEDOUT)
 			return;
-		}
 		ck_assert_msg(p, "%s", strerror(errno));
 		expect_granted(p, asked, true, 0);
 		*e = (struct model_entry){ .p = p, .asked = asked,
@@ -440,7 +429,7 @@ static void entry_make(uint64_t id)
 		in_entries += e->bytes;
 		e->mark = mark(e->p, e->asked);
 	}
-	end();
+	asks = NOTHING;
 }
 
 static void entry_pin(uint64_t id)
@@ -517,20 +506,14 @@ static void on_entry(uint64_t id)
 
 /* --- a million operations in all --- */
 
-static void on_exec(struct model_object *o)
+static void on_object(struct model_object *o,
+		      void (*take)(struct model_object *),
+		      void (*give)(struct model_object *))
 {
 	if (o->p)
-		exec_give(o);
+		give(o);
 	else
-		exec_take(o);
-}
-
-static void on_storage(struct model_object *o)
-{
-	if (o->p)
-		storage_give(o);
-	else
-		storage_take(o);
+		take(o);
 }
 
 static void one_operation(void)
@@ -538,9 +521,9 @@ static void one_operation(void)
 	size_t which = below(1000);
 
 	if (which < 400)
-		on_exec(&objects[below(OBJECTS)]);
+		on_object(&objects[below(OBJECTS)], exec_take, exec_give);
 	else if (which < 440)
-		on_storage(&kept[below(KEPT)]);
+		on_object(&kept[below(KEPT)], storage_take, storage_give);
 	else if (which < 442)
 		work_ends(below(WORKS));
 	else
@@ -579,16 +562,13 @@ START_TEST(as_modelled)
 {
 	size_t ops = 250000 / LESS;
 
-	/* What is declined is then never for want of memory. */
-	stderr_catch();
-	ck_assert_int_eq(rn_reserve(32UL << 20, RN_NO_NODE, 0), 0);
-	free(stderr_caught());
 	state = 0x5eed + _i;
 	victim = kinds[_i].victim;
 	flags = kinds[_i].flags;
-	pools_start(TOTAL, OPTIONS(.victim = victim, .flags = flags,
+	pools_start_up(TOTAL, OPTIONS(.victim = victim, .flags = flags,
 				   .evict = evict, .timeout = 1,
-				   .pick = pick));
+				   .pick = victim == RN_POOLS_PICK ? pick :
+					   NULL));
 	for (size_t i = 1; i <= ops; i++) {
 		one_operation();
 		if (i % 1000 == 0)
@@ -596,7 +576,6 @@ START_TEST(as_modelled)
 	}
 	ck_assert_uint_gt(granted_after, 0);
 	ck_assert_uint_gt(declined_in, 0);
-	ck_assert_uint_gt(evictions, 0);
 	everything_ends();
 }
 END_TEST

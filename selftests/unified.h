@@ -27,6 +27,8 @@
 #define PATIENT(...)	OPTIONS(.timeout = RN_MEMCG_FOREVER, __VA_ARGS__)
 
 void pools_start(size_t total, const struct rn_pools_options *options);
+/* The same, with memory for all of it: what is declined is for the limits. */
+void pools_start_up(size_t total, const struct rn_pools_options *options);
 /* Nothing is charged to either, and they go. */
 void pools_end(void);
 
