@@ -93,15 +93,15 @@ static bool is_akin(const struct rn_memcg *m, const struct need *need)
 	return memcg_is_below(m, need->asker) || memcg_is_below(need->asker, m);
 }
 
-/* What others may take from @m. */
-static u64 unprotected(const struct rn_memcg *m, bool last_resort)
+/* What @m may keep: its own needs are met by all it has. */
+static u64 floor_of(const struct rn_memcg *m, const struct need *need,
+		    bool last_resort)
 {
-	u64 usage = READ_ONCE(m->counter.usage);
-	u64 least = READ_ONCE(m->counter.min);
+	u64 min = READ_ONCE(m->counter.min);
 
-	if (!last_resort)
-		least = max(least, READ_ONCE(m->counter.low));
-	return usage > least ? usage - least : 0;
+	if (is_akin(m, need) && !need->soft)
+		return 0;
+	return last_resort ? min : max(min, READ_ONCE(m->counter.low));
 }
 
 /*
@@ -109,16 +109,14 @@ static u64 unprotected(const struct rn_memcg *m, bool last_resort)
  * requests, so that the asker does not have to come again for each.
  */
 static u64 wanted_of(const struct rn_memcg *m, const struct need *need,
-		     bool last_resort)
+		     u64 floor)
 {
-	bool akin = is_akin(m, need);
-	u64 bytes = lacking(need);
+	u64 usage = READ_ONCE(m->counter.usage), bytes = lacking(need);
 
-	if (bytes && !akin &&
+	if (bytes && !is_akin(m, need) &&
 	    __builtin_add_overflow(bytes, counter_margin(need->full), &bytes))
 		bytes = RN_MEMCG_NO_LIMIT;
-	return akin && !need->soft ? bytes :
-	       min(bytes, unprotected(m, last_resort));
+	return min(bytes, usage > floor ? usage - floor : 0);
 }
 
 /* One group is asked for what it can give up; true if it gave some. */
@@ -126,13 +124,17 @@ static bool shrink_group(struct rn_memcg *m, const struct need *need,
 			 unsigned int priority, bool last_resort)
 {
 	u64 before = READ_ONCE(m->counter.usage), after;
-	u64 wanted = wanted_of(m, need, last_resort);
 	u64 *events = m->counter.events;
+	struct rn_shrink_control sc = {
+		.flags = need->flags, .memcg = m, .priority = priority,
+		.floor = floor_of(m, need, last_resort),
+	};
 
 	/* Who has not given what is not protected was asked for that. */
-	if (last_resort && wanted_of(m, need, false))
+	if (last_resort && wanted_of(m, need, floor_of(m, need, false)))
 		return false;
-	if (!wanted || !shrink_all(need->flags, m, wanted, priority))
+	sc.bytes = wanted_of(m, need, sc.floor);
+	if (!sc.bytes || !shrink_all(&sc))
 		return false;
 	after = READ_ONCE(m->counter.usage);
 	if (after < before)

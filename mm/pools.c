@@ -15,6 +15,7 @@ struct pools pools;
 
 /* Of a total, a bucket for so many bytes. */
 #define ENTRY_BYTES	(16UL << 10)
+#define OBJECT_BYTES	512UL
 #define ID_BYTES	(256UL << 10)
 
 /* --- options --- */
@@ -136,7 +137,7 @@ static int make_tables(size_t total)
 	int ret = id_table_init(&pools.entries, total / ENTRY_BYTES);
 
 	if (!ret)
-		ret = id_table_init(&pools.objects, total / ENTRY_BYTES);
+		ret = id_table_init(&pools.objects, total / OBJECT_BYTES);
 	if (!ret)
 		ret = id_table_init(&pools.ids, total / ID_BYTES);
 	if (!ret)

@@ -51,6 +51,7 @@ void id_table_end(struct id_table *t);
  * @node: by its id; in no table once it was released
  * @p: the memory
  * @bytes: as asked for
+ * @charged: and as they are charged
  * @pins: of those who use it
  * @evictor: the thread that asks whether it may go, or 0
  * @released: meanwhile
@@ -61,7 +62,7 @@ void id_table_end(struct id_table *t);
 struct entry {
 	struct id_node node;
 	void *p;
-	size_t bytes;
+	size_t bytes, charged;
 	u64 pins;
 	u32 evictor;
 	bool released;
@@ -120,8 +121,8 @@ static inline void *pools_error(int error)
 
 /* Under the lock: @id was not released, and perhaps is being evicted. */
 struct entry *entry_find(u64 id);
-/* It is in no table and nobody's. Returns the bytes that were charged. */
-size_t entry_free(struct entry *e);
+/* It is in no table and nobody's. */
+void entry_free(struct entry *e);
 
 /* --- pools_evict.c --- */
 

@@ -23,7 +23,7 @@
  * @oldest: the list by when they were unpinned; RN_POOLS_LRU
  * @newest: its other end
  * @random: state of the generator
- * @nr_asked: entries that are being asked about
+ * @asked: bytes of entries that are being asked about, or freed
  * @decided: counts those that were; a futex
  * @nr_waiting: threads that wait for that
  */
@@ -32,7 +32,7 @@ static struct {
 	struct entry **all;
 	struct entry *oldest, *newest;
 	u64 random;
-	u32 nr_asked;
+	long asked;
 	u32 decided;
 	u32 nr_waiting;
 } victims;
@@ -168,23 +168,32 @@ static struct entry *find_named(u64 id, const u64 *stayed)
 	       e : NULL;
 }
 
+/* Others may be about to bring storage down to @floor already. */
+static bool is_above(size_t floor)
+{
+	u64 usage = READ_ONCE(pools.storage->counter.usage);
+
+	return (long)usage - victims.asked > (long)floor;
+}
+
 /* The next one, which is the caller's to ask about; or NULL. */
-static struct entry *victim_take(const u64 *stayed)
+static struct entry *victim_take(const u64 *stayed, size_t floor)
 {
 	const struct rn_pools_options *o = &pools.options;
-	struct entry *e;
+	struct entry *e = NULL;
 	unsigned int ticket;
 	u64 id = 0;
 
 	if (o->victim == RN_POOLS_PICK && !o->pick(&id, o->arg))
 		return NULL;
 	ticket = pools_lock();
-	e = o->victim == RN_POOLS_PICK ? find_named(id, stayed) :
-	    o->victim == RN_POOLS_LRU ? victims.oldest : array_pick();
+	if (is_above(floor))
+		e = o->victim == RN_POOLS_PICK ? find_named(id, stayed) :
+		    o->victim == RN_POOLS_LRU ? victims.oldest : array_pick();
 	if (e) {
 		victim_remove(e);
 		e->evictor = thread_tag();
-		victims.nr_asked++;
+		victims.asked += e->charged;
 	}
 	pools_unlock(ticket);
 	return e;
@@ -196,18 +205,34 @@ static bool decide(struct entry *e, bool goes)
 	unsigned int ticket = pools_lock();
 
 	e->evictor = 0;
-	victims.nr_asked--;
-	WRITE_ONCE(victims.decided, victims.decided + 1);
 	if (goes && !e->released)
 		id_remove(&pools.entries, &e->node);
 	goes |= e->released;
 	if (!goes)
 		add(e, false);
+	WRITE_ONCE(victims.decided, victims.decided + 1);
 	if (victims.nr_waiting)
 		syscall(SYS_futex, &victims.decided, FUTEX_WAKE_PRIVATE,
 			INT_MAX);
 	pools_unlock(ticket);
 	return goes;
+}
+
+/* Bytes that were freed, or 0 if it stays. */
+static size_t ask(struct entry *e)
+{
+	const struct rn_pools_options *o = &pools.options;
+	size_t bytes = e->charged;
+	bool goes = decide(e, !o->evict || o->evict(e->node.id, e->p, e->bytes,
+						    o->arg));
+	unsigned int ticket;
+
+	if (goes)
+		entry_free(e);
+	ticket = pools_lock();
+	victims.asked -= bytes;
+	pools_unlock(ticket);
+	return goes ? bytes : 0;
 }
 
 bool eviction_wait(const struct entry *e, unsigned int *ticket)
@@ -237,7 +262,6 @@ unsigned long storage_count(struct rn_shrinker *shrinker,
 unsigned long storage_scan(struct rn_shrinker *shrinker,
 			   struct rn_shrink_control *sc)
 {
-	const struct rn_pools_options *o = &pools.options;
 	unsigned long scanned = 0, freed = 0;
 	const u64 *last = NULL;
 	struct entry *e;
@@ -245,16 +269,15 @@ unsigned long storage_scan(struct rn_shrinker *shrinker,
 
 	(void)shrinker;
 	while (scanned < sc->nr_to_scan && sc->bytes &&
-	       (e = victim_take(last))) {
+	       (e = victim_take(last, sc->floor))) {
+		size_t bytes;
+
 		stayed = e->node.id;
+		bytes = ask(e);
+		sc->bytes -= min(sc->bytes, bytes);
+		freed += bytes != 0;
+		last = bytes ? last : &stayed;
 		scanned++;
-		if (decide(e, !o->evict ||
-			   o->evict(e->node.id, e->p, e->bytes, o->arg))) {
-			sc->bytes -= min(sc->bytes, entry_free(e));
-			freed++;
-		} else {
-			last = &stayed;
-		}
 	}
 	sc->nr_scanned = scanned;
 	return freed || scanned == sc->nr_to_scan ? freed : RN_SHRINK_STOP;
@@ -267,16 +290,22 @@ static void take_back(struct id_node *n)
 {
 	struct entry *e = (struct entry *)n;
 
-	if (!e->evictor || !thread_is_gone(e->evictor))
+	if (!e->evictor)
 		return;
+	if (!thread_is_gone(e->evictor)) {
+		victims.asked += e->charged;
+		return;
+	}
 	e->evictor = 0;
-	victims.nr_asked--;
 	add(e, false);
 }
 
 void pools_after_fork(void)
 {
+	bool some = victims.asked;
+
 	victims.nr_waiting = 0;
-	if (victims.nr_asked)
+	victims.asked = 0;
+	if (some)
 		id_for_each(&pools.entries, take_back);
 }

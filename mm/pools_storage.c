@@ -59,13 +59,10 @@ struct entry *entry_find(u64 id)
 	return (struct entry *)id_find(&pools.entries, id);
 }
 
-size_t entry_free(struct entry *e)
+void entry_free(struct entry *e)
 {
-	size_t bytes = rn_size(e->p);
-
 	rn_free(e->p);
 	rn_free(e);
-	return bytes;
 }
 
 /*
@@ -140,7 +137,8 @@ RN_API void *rn_storage_acquire(uint64_t page_id, size_t bytes)
 		return pools_error(ENOMEM);
 	}
 	*e = (struct entry){
-		.node.id = page_id, .p = p, .bytes = bytes, .pins = 1,
+		.node.id = page_id, .p = p, .bytes = bytes,
+		.charged = rn_size(p), .pins = 1,
 	};
 	err = publish(e);
 	if (!err)

@@ -217,22 +217,21 @@ static bool is_asked(const struct shrinker *s, const struct rn_memcg *memcg)
 	return !memcg || s->user->memcg == memcg;
 }
 
-static unsigned long shrink_each(rn_gfp_t flags, struct rn_memcg *memcg,
-				 size_t bytes, unsigned int priority)
+static unsigned long shrink_each(const struct rn_shrink_control *asked)
 {
 	struct shrink_run run = { .tag = thread_tag() };
 	unsigned long freed = 0;
+	size_t bytes = asked->bytes;
 	struct shrinker *s;
 
 	my_run = &run;
 	while ((s = run_next(&run))) {
-		struct rn_shrink_control sc = {
-			.flags = flags & RN_GFP_MASK, .memcg = memcg,
-			.priority = priority, .bytes = bytes,
-		};
+		struct rn_shrink_control sc = *asked;
 
-		if (!is_asked(s, memcg))
+		if (!is_asked(s, sc.memcg))
 			continue;
+		sc.flags &= RN_GFP_MASK;
+		sc.bytes = bytes;
 		freed = add_capped(freed, shrink_one(s, &sc), ULONG_MAX);
 		bytes = min(bytes, sc.bytes);
 	}
@@ -252,16 +251,15 @@ bool is_shrinking(void)
 }
 
 /* An allocation is no place where a thread is cancelled, whatever is in it. */
-unsigned long shrink_all(rn_gfp_t flags, struct rn_memcg *memcg, size_t bytes,
-			 unsigned int priority)
+unsigned long shrink_all(const struct rn_shrink_control *sc)
 {
 	int saved = errno, state;
 	unsigned long freed;
 
-	if (!may_shrink(flags))
+	if (!may_shrink(sc->flags))
 		return 0;
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
-	freed = shrink_each(flags, memcg, bytes, priority);
+	freed = shrink_each(sc);
 	pthread_setcancelstate(state, NULL);
 	errno = saved;
 	return freed;
@@ -269,10 +267,15 @@ unsigned long shrink_all(rn_gfp_t flags, struct rn_memcg *memcg, size_t bytes,
 
 unsigned long shrink_until_freed(rn_gfp_t flags, unsigned int priority)
 {
-	unsigned long freed = shrink_all(flags, NULL, SIZE_MAX, priority);
+	struct rn_shrink_control sc = {
+		.flags = flags, .bytes = SIZE_MAX, .priority = priority,
+	};
+	unsigned long freed = shrink_all(&sc);
 
-	while (!freed && priority)
-		freed = shrink_all(flags, NULL, SIZE_MAX, --priority);
+	while (!freed && sc.priority) {
+		sc.priority--;
+		freed = shrink_all(&sc);
+	}
 	return freed;
 }
 

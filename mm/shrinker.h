@@ -13,12 +13,12 @@
 #pragma GCC visibility push(hidden)
 
 /*
- * Asks once, at this priority, those of @memcg for @bytes, or all there are for
- * NULL; for @flags with RN_NOWAIT, inside of a callback or of the gate, nobody.
+ * Asks once, at the priority of @sc, those of its group for its bytes, or all
+ * there are for NULL; for flags with RN_NOWAIT, inside of a callback or of the
+ * gate, nobody.
  * Return: what they freed, in units of their own.
  */
-unsigned long shrink_all(rn_gfp_t flags, struct rn_memcg *memcg, size_t bytes,
-			 unsigned int priority);
+unsigned long shrink_all(const struct rn_shrink_control *sc);
 /* All, from @priority on down until one frees something. */
 unsigned long shrink_until_freed(rn_gfp_t flags, unsigned int priority);
 

@@ -462,7 +462,7 @@ RN_API size_t rn_shrink_all(void)
 	numa_forget();
 	/* Others may fill them meanwhile: not until they have nothing. */
 	for (int i = 0; i < RN_DEF_PRIORITY; i++)
-		if (!shrink_all(RN_KERNEL, NULL, SIZE_MAX, 0))
+		if (!shrink_until_freed(RN_KERNEL, 0))
 			break;
 	return give_back();
 }

@@ -34,11 +34,22 @@ static struct rn_shrinker source = {
 	.sz = sizeof(source), .name = "source", .count = count, .scan = scan,
 };
 
+static unsigned long ask(rn_gfp_t flags, struct rn_memcg *memcg,
+			 unsigned int priority)
+{
+	const struct rn_shrink_control sc = {
+		.flags = flags, .memcg = memcg, .bytes = SIZE_MAX,
+		.priority = priority,
+	};
+
+	return shrink_all(&sc);
+}
+
 static unsigned long shrink(unsigned int priority)
 {
 	asked = 0;
 	calls = 0;
-	return shrink_all(RN_KERNEL, NULL, SIZE_MAX, priority);
+	return ask(RN_KERNEL, NULL, priority);
 }
 
 static void start(unsigned long n, unsigned int seeks)
@@ -141,18 +152,18 @@ START_TEST(of_a_group)
 	gives = 1;
 	source.memcg = a;
 	start(BATCH, 4);
-	ck_assert_uint_eq(shrink_all(RN_KERNEL, a, SIZE_MAX, 0), 1);
+	ck_assert_uint_eq(ask(RN_KERNEL, a, 0), 1);
 	ck_assert_ptr_eq(last.memcg, a);
 	ck_assert_uint_eq(last.priority, 0);
-	ck_assert_uint_eq(shrink_all(RN_KERNEL, b, SIZE_MAX, 0), 0);
-	ck_assert_uint_eq(shrink_all(RN_ZERO, NULL, SIZE_MAX, 0), 1);
+	ck_assert_uint_eq(ask(RN_KERNEL, b, 0), 0);
+	ck_assert_uint_eq(ask(RN_ZERO, NULL, 0), 1);
 	ck_assert_ptr_null(last.memcg);
 	ck_assert_uint_eq(last.flags, RN_ZERO);
-	ck_assert_uint_eq(shrink_all(RN_NOWAIT, a, SIZE_MAX, 0), 0);
+	ck_assert_uint_eq(ask(RN_NOWAIT, a, 0), 0);
 	end();
 	source.memcg = NULL;
 	start(BATCH, 4);
-	ck_assert_uint_eq(shrink_all(RN_KERNEL, a, SIZE_MAX, 0), 0);
+	ck_assert_uint_eq(ask(RN_KERNEL, a, 0), 0);
 	end();
 }
 END_TEST

@@ -40,6 +40,7 @@ struct rn_shrinker;
  * @bytes: that are lacking; no more is asked for when scan, which may lower it by
  *	what it frees, has brought it to 0. The most there is where nobody knows
  * @memcg: the group that is to shrink, or NULL for the whole program
+ * @floor: bytes that @memcg may keep, whatever others ask for
  * @priority: RN_DEF_PRIORITY at first, down to 0 for the last resort
  */
 struct rn_shrink_control {
@@ -48,6 +49,7 @@ struct rn_shrink_control {
 	unsigned long nr_scanned;
 	size_t bytes;
 	struct rn_memcg *memcg;
+	size_t floor;
 	unsigned int priority;
 };
 
