@@ -9,13 +9,38 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+/* --- assertions --- */
+
+void mark_seldom(const char *file, int line)
+{
+	static __thread unsigned int seen;
+
+	if (++seen <= 1000 || seen % 1000 == 0)
+		(_mark_point)(file, line);
+}
+
 /* --- contents --- */
+
+/*
+ * What lies in whole words is read and written in words: each of these is one
+ * access to a sanitizer, where as many bytes would be eight, or a call.
+ */
+typedef uint64_t __attribute__((may_alias)) word_t;
+
+static bool is_word(const char *at, size_t left)
+{
+	return left >= sizeof(word_t) && !((uintptr_t)at % sizeof(word_t));
+}
+
+static uint64_t mix(uint64_t x)
+{
+	x *= 0x9e3779b97f4a7c15;
+	return x ^ x >> 29;
+}
 
 static uint64_t pattern_word(const void *p, uint64_t seed)
 {
-	uint64_t x = ((uint64_t)p ^ seed) * 0x9e3779b97f4a7c15;
-
-	return x ^ x >> 29;
+	return mix((uint64_t)p ^ seed);
 }
 
 void pattern_set(void *p, size_t n, uint64_t seed)
@@ -25,7 +50,10 @@ void pattern_set(void *p, size_t n, uint64_t seed)
 	for (size_t i = 0; i < n; i += 8) {
 		uint64_t w = pattern_word(c + i, seed);
 
-		memcpy(c + i, &w, n - i < 8 ? n - i : 8);
+		if (is_word(c + i, n - i))
+			*(word_t *)(c + i) = w;
+		else
+			memcpy(c + i, &w, n - i < 8 ? n - i : 8);
 	}
 }
 
@@ -36,7 +64,8 @@ bool pattern_ok(const void *p, size_t n, uint64_t seed)
 	for (size_t i = 0; i < n; i += 8) {
 		uint64_t w = pattern_word(c + i, seed);
 
-		if (memcmp(c + i, &w, n - i < 8 ? n - i : 8))
+		if (is_word(c + i, n - i) ? *(const word_t *)(c + i) != w :
+		    memcmp(c + i, &w, n - i < 8 ? n - i : 8))
 			return false;
 	}
 	return true;
@@ -49,16 +78,42 @@ bool all_zero(const void *p, size_t n)
 	return !n || (!*c && !memcmp(c, c + 1, n - 1));
 }
 
+/* The byte at offset @i: of the word that is there when @p is aligned. */
+static char mark_byte(size_t i)
+{
+	uint64_t w = mix(i / 8 + 1);
+
+	return ((char *)&w)[i % 8];
+}
+
+/* Of the marks from offset @i on, can a word be taken? */
+static bool is_marked_word(const char *p, size_t i, size_t to)
+{
+	return i % 8 == 0 && is_word(p + i, to - i);
+}
+
 void mark_bytes(char *p, size_t from, size_t to)
 {
-	for (size_t i = from; i < to; i++)
-		p[i] = (char)(i * 131 >> 3 ^ i);
+	for (size_t i = from; i < to;) {
+		if (is_marked_word(p, i, to)) {
+			*(word_t *)(p + i) = mix(i / 8 + 1);
+			i += 8;
+		} else {
+			p[i] = mark_byte(i);
+			i++;
+		}
+	}
 }
 
 bool bytes_marked(const char *p, size_t to)
 {
-	for (size_t i = 0; i < to; i++)
-		if (p[i] != (char)(i * 131 >> 3 ^ i))
+	size_t i = 0;
+
+	for (; is_marked_word(p, i, to); i += 8)
+		if (*(const word_t *)(p + i) != mix(i / 8 + 1))
+			return false;
+	for (; i < to; i++)
+		if (p[i] != mark_byte(i))
 			return false;
 	return true;
 }

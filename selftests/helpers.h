@@ -13,6 +13,15 @@
 
 #define ARRAY_LEN(a)	(sizeof(a) / sizeof((a)[0]))
 
+/*
+ * Check writes down where an assertion held, to say after which one a signal
+ * came. That takes a lock of stdio's and some microseconds, and all of it is
+ * read in the end: in loops of a million it would be most of what a test does,
+ * and order its threads. So a thread that has seen many writes few of them.
+ */
+void mark_seldom(const char *file, int line);
+#define _mark_point(file, line)	mark_seldom(file, line)
+
 #if defined(__SANITIZE_THREAD__)
 #define SANITIZER_THREAD 1
 #elif defined(__has_feature)

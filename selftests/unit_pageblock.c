@@ -4,8 +4,8 @@
  * pages and finds by brute force what the bitmap finds by shifting.
  */
 #include "../mm/internal.h"
+#include "helpers.h"
 
-#include <check.h>
 #include <stdlib.h>
 #include <string.h>
 
