@@ -352,12 +352,56 @@ START_TEST(mixed)
 }
 END_TEST
 
+/* --- all at once --- */
+
+#define ROUNDS		(20 / (LESS > 1 ? 4 : 1))
+#define LARGE		(16 * MIB)
+#define CACHED		(16 * KIB)
+
+static void *wants_its_part(void *arg)
+{
+	const rn_gfp_t *gfp = arg;
+	void *p;
+
+	pthread_barrier_wait(&barrier);
+	p = rn_exec_alloc(LARGE / 2 / THREADS, *gfp);
+	/* It is entitled to it, if it may wait. */
+	if (!p && !*gfp)
+		ck_abort_msg("not served: %s", strerror(errno));
+	return NULL;
+}
+
+/* However many have entries evicted, storage keeps its half. */
+START_TEST(many_at_once)
+{
+	rn_gfp_t gfp = _i ? 0 : RN_RETRIES(1);
+	pthread_t threads[THREADS];
+
+	pthread_barrier_init(&barrier, NULL, THREADS);
+	for (int round = 0; round < ROUNDS; round++) {
+		pools_start(LARGE, NULL);
+		for (uint64_t id = 0; id < LARGE / CACHED; id++)
+			entry_cached(id, CACHED);
+		ck_assert_uint_gt(storage_usage(), half_of(LARGE));
+		for (int i = 0; i < THREADS; i++)
+			pthread_create(&threads[i], NULL, wants_its_part, &gfp);
+		for (int i = 0; i < THREADS; i++)
+			pthread_join(threads[i], NULL);
+		ck_assert_uint_gt(storage_usage() + CACHED, half_of(LARGE));
+		ck_assert_uint_ge(exec_usage(), LARGE / 2 / THREADS);
+		ck_assert_uint_le(total_peak(), LARGE);
+		ck_assert_int_eq(rn_pools_destroy(), 0);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("pools_threads");
 	TCase *tc = tcase_create("threads");
 
 	tcase_add_loop_test(tc, mixed, 0, ARRAY_LEN(kinds));
+	tcase_add_loop_test(tc, many_at_once, 0, 2);
 	tcase_set_timeout(tc, 120);
 	suite_add_tcase(s, tc);
 	return suite_main(s);
