@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define TOTAL	(256 * MIB)
@@ -369,6 +370,39 @@ START_TEST(a_thread_that_is_gone)
 }
 END_TEST
 
+/* Parent and child have the same, each for itself. */
+static void child_has_all(void)
+{
+	alarm(30);
+	if (rn_exec_held(7) != exec_usage() || !rn_exec_held(7))
+		_exit(1);
+	if (!pattern_ok(rn_storage_pin(7, NULL), 64 * KIB, 7))
+		_exit(2);
+	if (rn_storage_unpin(7) || rn_storage_release(7) || rn_exec_release(7))
+		_exit(3);
+	if (total_usage())
+		_exit(4);
+	_exit(rn_pools_destroy() ? 5 : 0);
+}
+
+START_TEST(forked)
+{
+	int status = -1;
+	pid_t pid;
+
+	pools_start(TOTAL, NULL);
+	take_and_leave();
+	pid = fork();
+	if (!pid)
+		child_has_all();
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_uint_eq(rn_exec_held(7), left_behind);
+	ck_assert(pattern_ok(entry_pinned(7), 64 * KIB, 7));
+	ck_assert_int_eq(rn_pools_destroy(), 0);
+}
+END_TEST
+
 /* Threads acquire for the same id, and free what others acquired. */
 #define WORKERS	4
 
@@ -423,6 +457,7 @@ int main(void)
 	tcase_add_test(tc, unpinned_too_often);
 	tcase_add_test(tc, thousands_of_entries);
 	tcase_add_loop_test(tc, a_thread_that_is_gone, 0, 4);
+	tcase_add_test(tc, forked);
 	tcase_add_test(tc, threads_of_one_id);
 	tcase_set_timeout(tc, 30);
 	suite_add_tcase(s, tc);

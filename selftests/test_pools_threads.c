@@ -18,7 +18,7 @@
 #define IDS		512
 #define PHASES		6
 /* Enough for some of each kind, wherever it runs. */
-#define OPS		(1500 / (LESS > 1 ? 2 : 1))
+#define OPS		(1500 / (LESS > 1 ? 4 : 1))
 
 /* Objects that were left for any thread; the first word is the size. */
 static size_t *exec_places[PLACES], *storage_places[PLACES];
