@@ -166,7 +166,7 @@ START_TEST(again_and_again)
 	unsigned long active = 0;
 	long meta = 0, blocks = 0;
 
-	for (int i = 0; i < ROUNDS; i++) {
+	for (int i = 0; i < ROUNDS / LESS; i++) {
 		pools_start(8 * MIB, NULL);
 		if (i % 8 == 0)
 			take_of_all_kinds();

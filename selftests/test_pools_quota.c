@@ -292,9 +292,9 @@ START_TEST(storage_within_half)
 	for (unsigned int i = 0; i < 200; i++)
 		if (is_cached(CACHED + i))
 			entry_release(CACHED + i);
-	while (rn_exec_alloc(64, RN_NOWAIT))
+	while (rn_exec_alloc(4 * KIB, RN_NOWAIT))
 		;
-	ck_assert_uint_lt(total - exec_usage(), 64);
+	ck_assert_uint_lt(total - exec_usage(), 4 * KIB);
 	ck_assert_int_eq(rn_pools_destroy(), 0);
 }
 END_TEST
