@@ -11,9 +11,21 @@
 #include <rn/pages.h>
 #include <rn/slab.h>
 #include <rn/vmstat.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+/* A tiny reservation, of so many MiB. */
+#define RESERVED	(LESS > 1 ? 32 : 64)
+
+static void reserve(void)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%dM", RESERVED);
+	setenv("RN_RESERVATION", text, 1);
+}
 
 /* A chain of objects, each with contents behind the link. */
 struct link {
@@ -123,7 +135,7 @@ static void exhaust(void)
 
 START_TEST(tiny_reservation)
 {
-	setenv("RN_RESERVATION", "64M", 1);
+	reserve();
 	exhaust();
 }
 END_TEST
@@ -133,14 +145,14 @@ START_TEST(other_sizes_find_it)
 {
 	struct link *small = NULL, *large = NULL;
 
-	setenv("RN_RESERVATION", "64M", 1);
+	reserve();
 	fill(&small, 200, 0);
 	ck_assert_ptr_null(take(100000, 0));
 	thin_out(&small, 1);
 	rn_shrink_all();
-	ck_assert_uint_gt(fill(&large, 100000, 0), 300);
+	ck_assert_uint_gt(fill(&large, 100000, 0), RESERVED * 9 / 2);
 	thin_out(&large, 1);
-	ck_assert_uint_gt(fill(&small, 200, 0), 200000);
+	ck_assert_uint_gt(fill(&small, 200, 0), RESERVED * 3000);
 	thin_out(&small, 1);
 }
 END_TEST
@@ -151,12 +163,12 @@ START_TEST(no_shrink_needed)
 	struct link *small = NULL, *large = NULL;
 	unsigned long n;
 
-	setenv("RN_RESERVATION", "64M", 1);
+	reserve();
 	fill(&small, 200, 0);
 	thin_out(&small, 1);
 	n = fill(&large, 100000, 0);
 	/* All of it: 25 pages take a free range of 32. */
-	ck_assert_uint_eq(n, (64 << 20) / (32 << 12));
+	ck_assert_uint_eq(n, (RESERVED << 20) / (32 << 12));
 	thin_out(&large, 1);
 }
 END_TEST
@@ -194,7 +206,7 @@ START_TEST(sheaves_are_no_hiding_place)
 	static const size_t sizes[] = { 240, 5000 };
 	pthread_t t;
 
-	setenv("RN_RESERVATION", "64M", 1);
+	reserve();
 	fill(&shared_chain, sizes[_i], 0);
 	rn_shrink_all();
 	ck_assert_uint_eq(fill(&shared_chain, sizes[_i], 0), 0);
@@ -289,7 +301,7 @@ START_TEST(nofail_waits)
 	struct link *chain = NULL, *l;
 	pthread_t t;
 
-	setenv("RN_RESERVATION", "64M", 1);
+	reserve();
 	fill(&chain, size, 0);
 	ck_assert_int_eq(pthread_create(&t, NULL, wait_for_memory,
 					(void *)size), 0);
@@ -310,7 +322,7 @@ START_TEST(nowait_at_the_wall)
 {
 	struct link *chain = NULL;
 
-	setenv("RN_RESERVATION", "64M", 1);
+	reserve();
 	fill(&chain, 1000, 0);
 	ck_assert_ptr_null(take(1000, RN_NOWAIT));
 	ck_assert_int_eq(errno, ENOMEM);

@@ -304,7 +304,7 @@ static void do_all_kinds(void)
 START_TEST(recursion)
 {
 	probe.in_scan = do_all_kinds;
-	probe_register_and_exhaust(16);
+	probe_register_and_exhaust(1000);
 	ck_assert_ptr_null(rn_alloc(1000, 0));
 	ck_assert_uint_gt(probe.scans, 0);
 	ck_assert_int_eq(nested, 0);
