@@ -327,6 +327,11 @@ static struct page_counter *next_served(const struct page_counter *after)
 	return best;
 }
 
+static u32 state_of(const struct waiter *w)
+{
+	return __atomic_load_n(&w->state, __ATOMIC_ACQUIRE);
+}
+
 static void set_state(struct waiter *w, u32 state)
 {
 	__atomic_store_n(&w->state, state, __ATOMIC_RELEASE);
@@ -367,19 +372,26 @@ void counter_wake(void)
 	gate_exit(ticket);
 }
 
+static void kick_first(struct page_counter *queue)
+{
+	struct waiter *w = queue->first;
+
+	if (w && state_of(w) == WAITING)
+		set_state(w, LOOK);
+}
+
 /* Pairs with join_queue(): who waits is in the queue, or looks after this. */
-void counter_kick(void)
+void counter_kick(struct page_counter *c)
 {
 	unsigned int ticket;
 	int saved = errno;
 
 	smp_mb();
-	if (likely(!READ_ONCE(nr_waiting)))
+	if (likely(!counter_has_waiters(c)))
 		return;
 	ticket = gate_enter();
 	lock(&counter_lock);
-	for (struct page_counter *c = waiting; c; c = c->next_waiting)
-		set_state(c->first, LOOK);
+	kick_first(c->queue);
 	unlock(&counter_lock);
 	errno = saved;
 	gate_exit(ticket);
@@ -413,8 +425,9 @@ static bool leave_queue(struct waiter *w)
 		unlink_waiter(&on_their_way, w);
 	} else {
 		dequeue(w);
-		/* Who was behind it may fit. */
+		/* Who was behind it may fit, or has not looked yet. */
 		grant_all();
+		kick_first(queue_of(w));
 	}
 	unlock(&counter_lock);
 	return w->state == GRANTED;
@@ -457,11 +470,6 @@ static const struct timespec *after_ms(struct timespec *until, unsigned int ms)
 		until->tv_nsec -= 1000000000L;
 	}
 	return until;
-}
-
-static u32 state_of(const struct waiter *w)
-{
-	return __atomic_load_n(&w->state, __ATOMIC_ACQUIRE);
 }
 
 /* Behind somebody it would be for him, who looks himself. */
@@ -518,7 +526,7 @@ int counter_wait(const struct charge_request *request, unsigned int *ticket)
 	granted = leave_queue(&w);
 	/* Whoever is first now may find more. */
 	if (w.gave)
-		counter_kick();
+		counter_kick(request->counter);
 	if (granted)
 		return 0;
 	gate_exit(*ticket);

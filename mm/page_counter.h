@@ -105,8 +105,8 @@ bool counter_is_below(const struct page_counter *c,
 bool counter_has_waiters(const struct page_counter *c);
 /* Limits were raised, or a group went: there may be room. */
 void counter_wake(void);
-/* There is more to be given up than before: who is first in a queue looks. */
-void counter_kick(void);
+/* There is more to be given up than before: who waits first for @c looks. */
+void counter_kick(struct page_counter *c);
 
 /**
  * struct charge_request - a charge that has to wait

@@ -16,7 +16,7 @@ struct pools pools;
 /* Of a total, a bucket for so many bytes. */
 #define ENTRY_BYTES	(16UL << 10)
 #define OBJECT_BYTES	512UL
-#define ID_BYTES	(256UL << 10)
+#define ID_BYTES	(4UL << 10)
 
 /* --- options --- */
 

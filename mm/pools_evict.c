@@ -290,22 +290,16 @@ static void take_back(struct id_node *n)
 {
 	struct entry *e = (struct entry *)n;
 
-	if (!e->evictor)
+	if (!e->evictor || !thread_is_gone(e->evictor))
 		return;
-	if (!thread_is_gone(e->evictor)) {
-		victims.asked += e->charged;
-		return;
-	}
 	e->evictor = 0;
+	victims.asked -= e->charged;
 	add(e, false);
 }
 
 void pools_after_fork(void)
 {
-	bool some = victims.asked;
-
 	victims.nr_waiting = 0;
-	victims.asked = 0;
-	if (some)
+	if (victims.asked)
 		id_for_each(&pools.entries, take_back);
 }

@@ -199,6 +199,16 @@ RN_API void *rn_storage_lookup(uint64_t page_id, size_t *bytes)
 	return look_up(page_id, bytes, false);
 }
 
+/* There is one more victim; for execution only of what is above its min. */
+static void kick_waiters(void)
+{
+	struct page_counter *storage = &pools.storage->counter;
+
+	counter_kick(storage);
+	if (READ_ONCE(storage->usage) > READ_ONCE(storage->min))
+		counter_kick(&pools.exec->counter);
+}
+
 /**
  * rn_storage_unpin() - give a pin back
  * @page_id: id of an entry that rn_storage_acquire() or rn_storage_pin() pinned
@@ -225,7 +235,7 @@ RN_API int rn_storage_unpin(uint64_t page_id)
 		victim_add(e);
 	pools_unlock(ticket);
 	if (last)
-		counter_kick();
+		kick_waiters();
 	return ret;
 }
 

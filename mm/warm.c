@@ -47,7 +47,7 @@
 
 static u32 budget(const struct zone *z)
 {
-	u32 blocks = max(z->peak / WARM_SHARE,
+	u32 blocks = max(READ_ONCE(z->peak) / WARM_SHARE,
 			 (u32)(WARM_MIN >> PAGEBLOCK_SHIFT));
 
 	return blocks * WARM_FULL;
@@ -113,7 +113,7 @@ u32 warm_grade(struct zone *z, u32 pfn, u32 nr)
 	bool due;
 
 	lock(&z->lock);
-	z->peak = max(z->peak, zone_nr_up(z) - zone_nr_idle(z));
+	WRITE_ONCE(z->peak, max(z->peak, zone_nr_up(z) - zone_nr_idle(z)));
 	warmth = max(z->warm_share >> SHARE_SHIFT, 1U);
 	z->warm_unseen += blocks * warmth;
 	due = z->warm_unseen >= LOOK_WEIGHT;
