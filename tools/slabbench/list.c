@@ -46,6 +46,10 @@ int cmd_list(int argc, char **argv)
 	printf("workloads:\n");
 	for (unsigned int i = 0; workload_get(i); i++)
 		list_workload(workload_get(i));
+	printf("scenarios of reclaim:\n");
+	for (unsigned int i = SCENARIO; workload_get(i); i++)
+		printf("  %-18s %s\n", workload_get(i)->name,
+		       workload_get(i)->help);
 	printf("allocators of compare -p:\n");
 	peers_list(stdout);
 	printf("allocators of run -a: rn, rn-memcg, rn-exec, malloc (whatever malloc the process has), null, freelist, dpdk (if built with it); in cache alone rn-cache, rn-bulk, dpdk-mempool\n");

@@ -18,6 +18,7 @@ static const struct command {
 	{ "compare", "compare allocators, runs interleaved", cmd_compare },
 	{ "scale", "throughput by number of threads", cmd_scale },
 	{ "frag", "memory held and memory asked for, over time", cmd_frag },
+	{ "reclaim", "how much is held after most of it was freed", cmd_reclaim },
 	{ "floor", "the least that an alloc+free pair can cost here", cmd_floor },
 	{ "pools", "what groups and pools cost, and how long they hold", cmd_pools },
 };

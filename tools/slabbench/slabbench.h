@@ -54,6 +54,8 @@ enum allocator {
 };
 
 #define MAX_PHASES	4
+#define MAX_MARKS	8
+#define SCENARIO	1000	/* + n: the index of a workload of reclaim */
 
 /* Where sizes that are drawn come from. */
 enum dist {
@@ -92,6 +94,9 @@ struct row {
 	enum pattern pattern;
 	/* prodcons */
 	unsigned int producers;		/* of the threads */
+	/* the scenarios of reclaim */
+	unsigned int seconds;		/* of rest, of each phase, of the day */
+	bool poke;			/* a little goes on in between */
 };
 static_assert(sizeof(struct row) <= 4096, "a pipe takes it whole");
 
@@ -109,6 +114,11 @@ struct futexes {
 	uint64_t waits, blocked_ns;
 	bool waits_known;
 	uint64_t lost;
+};
+
+/* What mark_memory() found; held without what was held before the timed part. */
+struct mark {
+	uint64_t at_ns, live_bytes, held_kb;
 };
 
 /**
@@ -130,6 +140,7 @@ struct futexes {
  * @held_kb: RSS + HugetlbPages at that time, without @base_kb
  * @charged_kb: the most that was charged to the group at a time, with what lay
  *	in stock; rn-memcg and rn-exec only
+ * @nr_marks: how many there are in @mark
  * @futexes: of another run; filled in by whoever started both
  * @counters: of the timed part
  * @clock_ns: with --latency: the cost of the clock, subtracted from @latency
@@ -150,6 +161,8 @@ struct result {
 	uint64_t rollup_rss_kb;
 	uint64_t live_bytes, usable_bytes, held_kb;
 	uint64_t charged_kb;
+	unsigned int nr_marks;
+	struct mark mark[MAX_MARKS];
 	struct futexes futexes;
 	struct counters counters;
 	uint64_t clock_ns;
@@ -237,6 +250,7 @@ int dist_read(struct row *row, const char *path);
 int row_worker(int argc, char **argv);
 void phase_end(struct worker *w);
 void hold_peak(struct worker *w);
+void mark_memory(struct worker *w);
 struct worker *worker_peer(struct worker *w, unsigned int index);
 void wait_for_others(struct worker *w);
 /* A live counter has a cache line to itself. */
@@ -272,6 +286,8 @@ struct point {
 	uint64_t held_kb, live_kb;	/* RSS + HugetlbPages; asked for */
 };
 struct series {
+	unsigned int ms;		/* from one point to the next */
+	uint64_t start_ns;		/* when the process was started */
 	struct point *point;
 	size_t n, max;
 };
@@ -360,6 +376,7 @@ int cmd_run(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_scale(int argc, char **argv);
 int cmd_frag(int argc, char **argv);
+int cmd_reclaim(int argc, char **argv);
 int cmd_floor(int argc, char **argv);
 int cmd_pools(int argc, char **argv);
 

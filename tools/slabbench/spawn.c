@@ -16,7 +16,6 @@
 
 /* Often enough for a seq of a second, seldom enough not to be noticed. */
 #define SAMPLE_MS	50
-#define SERIES_MS	10
 #define TRACE_MS	2	/* a ring holds some thousand calls */
 #define MAX_TOOL	16	/* words of a program that watches */
 
@@ -151,7 +150,7 @@ static void sample(struct measured *m)
 static int await_result(struct measured *m, struct result *res)
 {
 	struct pollfd pfd = { .fd = m->out, .events = POLLIN };
-	int n, ms = m->trace ? TRACE_MS : m->series ? SERIES_MS : SAMPLE_MS;
+	int n, ms = m->trace ? TRACE_MS : m->series ? (int)m->series->ms : SAMPLE_MS;
 
 	while ((n = poll(&pfd, 1, ms)) == 0 || (n < 0 && errno == EINTR)) {
 		if (interrupted())
@@ -243,6 +242,8 @@ static int fork_worker(const struct row *row, const struct peer *peer,
 		return -1;
 	}
 	m->start_ns = now_ns();
+	if (m->series)
+		m->series->start_ns = m->start_ns;
 	interrupt_block();
 	m->pid = fork();
 	interrupt_unblock(!m->pid);
@@ -357,7 +358,7 @@ static int spawn(const struct row *row, const struct peer *peer,
  * @row: what to run
  * @peer: its library is preloaded there and its setting added to the
  *	environment; NULL leaves all as it is
- * @series: gets a point each 10 ms, or NULL
+ * @series: gets a point each series->ms, or NULL
  * @res: filled in on success
  *
  * Return: 0, or -1 after a message on stderr, or without one if interrupted().

@@ -24,7 +24,9 @@ struct shared {
 	pthread_barrier_t barrier;	/* all workers */
 	uint64_t base_kb;
 	uint64_t hugetlb_kb;		/* the most seen */
-	uint64_t live_bytes, held_kb;	/* at the end of a phase */
+	uint64_t live_bytes, held_kb;	/* at the end of a phase, or a mark */
+	unsigned int nr_marks;
+	struct mark mark[MAX_MARKS];
 	struct memory final;
 	struct counters counters;
 };
@@ -118,6 +120,20 @@ void phase_end(struct worker *w)
 		note_live(w);
 	wait_for_all(w);
 	w->start_ns[++w->phase] = now_ns();
+}
+
+/* Of worker 0, between barriers if there are others. */
+void mark_memory(struct worker *w)
+{
+	struct shared *s = w->shared;
+
+	note_live(w);
+	assert(s->nr_marks < MAX_MARKS);
+	s->mark[s->nr_marks++] = (struct mark) {
+		.at_ns = now_ns(),
+		.live_bytes = s->live_bytes,
+		.held_kb = s->held_kb,
+	};
 }
 
 struct worker *worker_peer(struct worker *w, unsigned int index)
@@ -315,6 +331,8 @@ static void collect_memory(const struct shared *s, struct result *res)
 	res->rollup_rss_kb = rollup_rss_kb();
 	res->live_bytes = s->live_bytes;
 	res->held_kb = s->held_kb;
+	res->nr_marks = s->nr_marks;
+	memcpy(res->mark, s->mark, sizeof(res->mark));
 }
 
 static void collect(const struct row *row, const struct worker *w,

@@ -50,8 +50,20 @@ static const struct workload *const workloads[] = {
 	&workload_cache,
 };
 
+/* Not for run and compare: they take as long as they are told to. */
+static const struct workload *const scenarios[] = {
+	&scenario_collapse,
+	&scenario_phases,
+	&scenario_idle,
+	&scenario_diurnal,
+};
+
 const struct workload *workload_get(unsigned int index)
 {
+	if (index >= SCENARIO) {
+		index -= SCENARIO;
+		return index < ARRAY_SIZE(scenarios) ? scenarios[index] : NULL;
+	}
 	return index < ARRAY_SIZE(workloads) ? workloads[index] : NULL;
 }
 

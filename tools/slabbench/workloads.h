@@ -41,4 +41,10 @@ extern const struct workload workload_kv;
 extern const struct workload workload_json;
 extern const struct workload workload_cache;
 
+/* in the order of enum scenario */
+extern const struct workload scenario_collapse;
+extern const struct workload scenario_phases;
+extern const struct workload scenario_idle;
+extern const struct workload scenario_diurnal;
+
 #endif /* SLABBENCH_WORKLOADS_H */
