@@ -199,11 +199,9 @@ static struct entry *victim_take(const u64 *stayed, size_t floor)
 	return e;
 }
 
-/* True if it goes, and is in no table any more. */
+/* Under the lock. True if it goes, and is in no table any more. */
 static bool decide(struct entry *e, bool goes)
 {
-	unsigned int ticket = pools_lock();
-
 	e->evictor = 0;
 	if (goes && !e->released)
 		id_remove(&pools.entries, &e->node);
@@ -214,24 +212,29 @@ static bool decide(struct entry *e, bool goes)
 	if (victims.nr_waiting)
 		syscall(SYS_futex, &victims.decided, FUTEX_WAKE_PRIVATE,
 			INT_MAX);
-	pools_unlock(ticket);
 	return goes;
 }
 
-/* Bytes that were freed, or 0 if it stays. */
+/*
+ * Bytes that were freed, or 0 if it stays. From the decision on inside of the
+ * gate: a child of fork() finds it done or not begun.
+ */
 static size_t ask(struct entry *e)
 {
 	const struct rn_pools_options *o = &pools.options;
+	bool goes = !o->evict || o->evict(e->node.id, e->p, e->bytes, o->arg);
+	unsigned int ticket = gate_enter();
 	size_t bytes = e->charged;
-	bool goes = decide(e, !o->evict || o->evict(e->node.id, e->p, e->bytes,
-						    o->arg));
-	unsigned int ticket;
 
+	lock(&pools.lock);
+	goes = decide(e, goes);
+	unlock(&pools.lock);
 	if (goes)
 		entry_free(e);
-	ticket = pools_lock();
+	lock(&pools.lock);
 	victims.asked -= bytes;
-	pools_unlock(ticket);
+	unlock(&pools.lock);
+	gate_exit(ticket);
 	return goes ? bytes : 0;
 }
 
