@@ -37,8 +37,8 @@ struct rn_shrinker;
  * @flags: of the allocation that is short of memory
  * @nr_to_scan: how much to look at, in the shrinker's own units
  * @nr_scanned: how much was; scan may lower or raise it
- * @bytes: that are lacking; no more is asked for when scan, which may lower it by
- *	what it frees, has brought it to 0. The most there is where nobody knows
+ * @bytes: that are lacking; no more is asked for when scan, which may lower it
+ *	by what it frees, has brought it to 0. SIZE_MAX where nobody knows
  * @memcg: the group that is to shrink, or NULL for the whole program
  * @floor: bytes that @memcg may keep, whatever others ask for
  * @priority: RN_DEF_PRIORITY at first, down to 0 for the last resort
