@@ -223,6 +223,7 @@ static noinline void *alloc_slow(struct rn_memcg *m, size_t size,
 				 rn_gfp_t flags)
 {
 	struct rn_cache *c;
+	int saved = errno;
 	void *object;
 
 	if (!m || flags & ~RN_GFP_MASK || flags & RN_HUGETLB)
@@ -240,6 +241,7 @@ static noinline void *alloc_slow(struct rn_memcg *m, size_t size,
 	object = slab_alloc_slow(c, flags, RN_NO_NODE);
 	if (likely(object) || errno != EDQUOT)
 		return object;
+	errno = saved;
 	return alloc_charged(m, c, size, flags);
 }
 
