@@ -279,7 +279,7 @@ unsigned long storage_scan(struct rn_shrinker *shrinker,
 		bytes = ask(e);
 		sc->bytes -= min(sc->bytes, bytes);
 		freed += bytes != 0;
-		last = bytes ? last : &stayed;
+		last = bytes ? NULL : &stayed;
 		scanned++;
 	}
 	sc->nr_scanned = scanned;

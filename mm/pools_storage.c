@@ -90,7 +90,7 @@ static int check_absent(u64 id)
 	return ret;
 }
 
-/* 0 if @e is the entry of its id from now on; else as check_absent(). */
+/* 0 if @e is the entry of its id from now on; or -EEXIST. */
 static int publish(struct entry *e)
 {
 	unsigned int ticket = pools_lock();
@@ -131,7 +131,7 @@ RN_API void *rn_storage_acquire(uint64_t page_id, size_t bytes)
 	p = rn_memcg_alloc(pools.storage, ALIGN(bytes, PAGE_BYTES), RN_KERNEL);
 	if (!p)
 		return NULL;
-	e = rn_zalloc(sizeof(*e), RN_KERNEL);
+	e = rn_alloc(sizeof(*e), RN_KERNEL);
 	if (!e) {
 		rn_free(p);
 		return pools_error(ENOMEM);
