@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What a trace comes to.
+ */
+#include "trace.h"
+
+static int add(void *arg, const struct step *s, struct object *obj)
+{
+	struct totals *sum = arg;
+	const struct rnt_event *e = &s->event;
+	uint64_t size = s->effect == EFFECT_FREE ? 0 : e->size;
+
+	(void)obj;
+	sum->step++;
+	if (!s->implied)
+		sum->calls[e->kind]++;
+	if (e->time_ns + e->took_ns > sum->last_ns)
+		sum->last_ns = e->time_ns + e->took_ns;
+	if (s->effect == EFFECT_NONE)
+		return 0;
+	sum->objects += s->effect == EFFECT_NEW;
+	sum->objects -= s->effect == EFFECT_FREE;
+	sum->live += size - s->before;
+	sum->allocated += size > s->before ? size - s->before : 0;
+	if (sum->objects > sum->most_objects)
+		sum->most_objects = sum->objects;
+	if (sum->live > sum->peak) {
+		sum->peak = sum->live;
+		sum->peak_at = sum->step;
+	}
+	return 0;
+}
+
+/* 0, or -1 after a message on stderr. */
+int totals_of(struct totals *sum, const struct trace *t)
+{
+	struct order o;
+
+	*sum = (struct totals){ .first_ns = t->first_ns };
+	if (order_run(&o, t, add, sum))
+		return -1;
+	sum->end = sum->live;
+	sum->foreign = o.foreign;
+	sum->lost = o.lost;
+	sum->failed = o.failed;
+	sum->waited = o.waited;
+	return 0;
+}
