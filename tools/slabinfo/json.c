@@ -8,6 +8,24 @@
 #include <string.h>
 #include "slabinfo.h"
 
+/* Only of a process it is known. */
+static void add_activity(json_t *object, const struct cache *c,
+			 const struct timespec *moment)
+{
+	json_int_t ms = (json_int_t)moment->tv_sec * 1000 +
+			moment->tv_nsec / 1000000;
+	json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I}",
+				 "time_ms", ms,
+				 "allocs", (json_int_t)c->allocs,
+				 "frees", (json_int_t)c->frees,
+				 "slow_allocs", (json_int_t)c->slow_allocs,
+				 "slow_frees", (json_int_t)c->slow_frees);
+
+	if (!more || json_object_update(object, more))
+		die("out of memory");
+	json_decref(more);
+}
+
 static json_t *cache_object(const struct cache *c)
 {
 	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
@@ -29,7 +47,7 @@ static void print_object(json_t *object)
 	json_decref(object);
 }
 
-void print_json(const struct caches *all)
+void print_json(const struct caches *all, const struct timespec *moment)
 {
 	for (size_t i = 0; i < all->nr; i++) {
 		json_t *object = cache_object(&all->cache[i]);
@@ -38,6 +56,8 @@ void print_json(const struct caches *all)
 		if (!object)
 			die("%s: cannot be written as JSON",
 			    all->cache[i].name);
+		if (moment)
+			add_activity(object, &all->cache[i], moment);
 		print_object(object);
 	}
 }

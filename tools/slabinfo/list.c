@@ -55,20 +55,28 @@ static void compile(const char *pattern, regex_t *into)
 	die("%s: %s", pattern, why);
 }
 
+/* The higher, the earlier; alike, they go by name. */
+static uint64_t rank(const struct cache *c, enum sort sort)
+{
+	switch (sort) {
+	case SORT_SIZE:
+		return c->space;
+	case SORT_LOSS:
+		return c->space - c->used;
+	case SORT_ACTIVITY:
+		return c->allocs + c->frees;
+	default:
+		return 0;
+	}
+}
+
 static int compare(const void *a, const void *b, void *arg)
 {
 	const struct cache *x = a, *y = b;
 	const struct choice *choice = arg;
-	uint64_t m = 0, n = 0;
+	uint64_t m = rank(x, choice->sort), n = rank(y, choice->sort);
 	int order;
 
-	if (choice->sort == SORT_SIZE) {
-		m = x->space;
-		n = y->space;
-	} else if (choice->sort == SORT_LOSS) {
-		m = x->space - x->used;
-		n = y->space - y->used;
-	}
 	order = m != n ? (m < n ? 1 : -1) : strverscmp(x->name, y->name);
 	return choice->inverted ? -order : order;
 }
@@ -108,12 +116,31 @@ static unsigned int slab_order(const struct cache *c)
 	return order;
 }
 
+/* As the kernel's with -D; its fallbacks have no match here. */
+static void print_activity(const struct caches *all)
+{
+	printf("%-24s %10s %12s %12s %6s %6s\n", "Name", "Objects", "Alloc",
+	       "Free", "%FastA", "%FastF");
+	for (size_t i = 0; i < all->nr; i++) {
+		const struct cache *c = &all->cache[i];
+
+		printf("%-24s %10" PRIu64 " %12" PRIu64 " %12" PRIu64
+		       " %6.1f %6.1f\n", c->name, c->active, c->allocs,
+		       c->frees, percent(c->allocs - c->slow_allocs, c->allocs),
+		       percent(c->frees - c->slow_frees, c->frees));
+	}
+}
+
 /* The kernel's tool has these columns, and those of what is not in the text. */
 void print_list(const struct caches *all, const struct choice *choice)
 {
 	const char *title = choice->sort == SORT_LOSS ? "Loss" : "Space";
 	char text[24];
 
+	if (choice->activity) {
+		print_activity(all);
+		return;
+	}
 	printf("%-24s %10s %8s %11s %10s %7s %3s %2s %5s\n", "Name", "Objects",
 	       "Objsize", title, "Free", "Slabs", "O/S", "O", "%Ef");
 	for (size_t i = 0; i < all->nr; i++) {

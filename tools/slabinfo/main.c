@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * slabinfo: shows the slabinfo text of a program that uses libslab, with the
- * options of the kernel's tools/mm/slabinfo, or what its vmstat text says of
- * nodes. Options that need more than the texts have (activity, shrinking,
- * validation, tracking) are not here.
+ * slabinfo: shows the caches of a program that uses libslab, from its slabinfo
+ * text or while it runs, with the options of the kernel's tools/mm/slabinfo, or
+ * what its vmstat text says of nodes. What would change the program (shrinking)
+ * or needs what is not counted (validation, tracking) is not here.
  */
 #include <argp.h>
 #include <errno.h>
@@ -14,17 +14,16 @@
 
 const char *argp_program_version = "slabinfo " RN_VERSION;
 
-enum {
-	SHOW_LIST = 1, SHOW_TOTALS = 2, SHOW_REPORT = 4, SHOW_JSON = 8,
-	SHOW_NODES = 16
-};
 enum { OPT_AS_PROC = 0x100 };
 
 struct arguments {
 	struct choice choice;
 	unsigned int show;
 	const char *file;
+	const char *pid;
 	const char *as_proc;
+	bool again;
+	struct timespec interval;
 	char **command;
 };
 
@@ -33,29 +32,39 @@ static const struct argp_option options[] = {
 	{ "slabs", 'l', NULL, 0, "A line for each cache (the default)", 1 },
 	{ "report", 'r', NULL, 0, "A report on each cache", 1 },
 	{ "Totals", 'T', NULL, 0, "A summary of all caches", 1 },
-	{ "numa", 'N', NULL, 0, "A line for each node, of vmstat text", 1 },
+	{ "numa", 'n', NULL, 0, "A line for each node, of vmstat text", 1 },
 	{ "json", 'j', NULL, 0, "A line of JSON for each cache or node", 1 },
 	{ NULL, 0, NULL, 0, "Which caches, and how:", 2 },
 	{ "cache", 'c', "REGEX", 0,
 	  "Those whose name matches the extended regular expression", 2 },
 	{ "empty", 'e', NULL, 0, "Those without an object in use", 2 },
 	{ "zero", 'z', NULL, 0, "Those without a slab too", 2 },
-	{ "lines", 'n', "K", 0, "The first K", 2 },
+	{ "lines", 'N', "K", 0, "The first K", 2 },
 	{ "Size", 'S', NULL, 0, "Sort by size, largest first", 2 },
 	{ "Loss", 'L', NULL, 0,
 	  "Sort by loss (bytes not in use), largest first", 2 },
+	{ "activity", 'A', NULL, 0,
+	  "Sort by allocations and frees, most first (of a process)", 2 },
+	{ "display-active", 'D', NULL, 0,
+	  "List what was allocated and freed (of a process)", 2 },
 	{ "inverted", 'i', NULL, 0, "The other way round", 2 },
 	{ "Bytes", 'B', NULL, 0, "Sizes in bytes", 2 },
-	{ NULL, 0, NULL, 0, "Instead of all that:", 3 },
-	{ "as-proc", OPT_AS_PROC, "FILE", 0,
-	  "Run COMMAND with FILE in the place of /proc/slabinfo", 3 },
+	{ NULL, 0, NULL, 0, "Of a process that runs:", 3 },
+	{ "pid", 'p', "PID", 0,
+	  "Show that one, which was started with RN_STATS_SHM=1", 3 },
+	{ "watch", 'w', "SECONDS", 0, "Again and again", 3 },
+	{ NULL, 0, NULL, 0, "Instead of all that:", 4 },
+	{ "as-proc", OPT_AS_PROC, "FILE|PID", 0,
+	  "Run COMMAND with FILE, or the figures of a process, in the place of "
+	  "/proc/slabinfo", 4 },
 	{ 0 }
 };
 
 static const char doc[] =
 	"Show the memory of a program that uses libslab, by cache: from a FILE "
 	"(or the standard input) that holds its slabinfo text, or by running "
-	"COMMAND and showing what it leaves when it exits."
+	"COMMAND and showing what it leaves when it exits; or while it runs, as "
+	"process PID. \"slabinfo top PID\" shows that one as slabtop does."
 	"\v"
 	"Objects are those in use, Free those that are not, O/S the objects "
 	"in a slab, O its order (of pages of 4 KiB), %Ef the share of the "
@@ -67,9 +76,10 @@ static const char doc[] =
 	"here.\n\n"
 	"Examples:\n"
 	"  slabinfo -S -- wordfreq README.rst\n"
-	"  slabinfo -N -- numactl --interleave=all wordfreq README.rst\n"
+	"  slabinfo -n -- numactl --interleave=all wordfreq README.rst\n"
 	"  RN_SLABINFO=out wordfreq README.rst; slabinfo -T out\n"
-	"  slabinfo --as-proc=out -- slabtop -o";
+	"  slabinfo --as-proc=out -- slabtop -o\n"
+	"  RN_STATS_SHM=1 wordfreq - & slabinfo -p $! -w 1 -A -D -N 5";
 
 void die(const char *fmt, ...)
 {
@@ -92,7 +102,7 @@ static size_t number_of_lines(const char *arg, struct argp_state *state)
 	errno = 0;
 	n = strtoul(arg, &end, 10);
 	if (*arg < '0' || *arg > '9' || *end || errno || !n)
-		argp_error(state, "-n %s: not a number of lines", arg);
+		argp_error(state, "-N %s: not a number of lines", arg);
 	return n;
 }
 
@@ -113,7 +123,8 @@ static void take_argument(struct arguments *args, char *arg,
 
 static bool is_about_caches(const struct choice *c)
 {
-	return c->sort || c->inverted || c->lines || c->empty || c->pattern;
+	return c->sort || c->inverted || c->lines || c->empty || c->pattern ||
+		c->activity;
 }
 
 /* Is anything of it not as it was at the start? */
@@ -122,17 +133,36 @@ static bool is_chosen(const struct choice *c)
 	return is_about_caches(c) || c->zero || c->bytes;
 }
 
+static void check_process(const struct arguments *args,
+			  struct argp_state *state)
+{
+	bool live = args->pid || (args->as_proc && is_pid(args->as_proc));
+
+	if (args->pid && (args->file || args->command))
+		argp_error(state, "--pid goes with neither FILE nor COMMAND");
+	if (args->pid && args->show & SHOW_NODES)
+		argp_error(state, "--numa is of a text, not of a process");
+	if (args->again && !live)
+		argp_error(state, "--watch is of a process");
+	if (!args->pid && (args->choice.sort == SORT_ACTIVITY ||
+			   args->choice.activity))
+		argp_error(state, "--activity and --display-active are of a "
+			   "process: no text has these figures");
+}
+
 static void check(const struct arguments *args, struct argp_state *state)
 {
+	check_process(args, state);
 	if (args->command && args->file)
 		argp_error(state, "either FILE or COMMAND");
 	if (state->quoted && !args->command)
 		argp_error(state, "a COMMAND is missing behind \"--\"");
 	if (args->as_proc && !args->command)
 		argp_error(state, "--as-proc needs a COMMAND behind \"--\"");
-	if (args->as_proc && (args->show || is_chosen(&args->choice)))
+	if (args->as_proc && (args->show || args->pid ||
+			      is_chosen(&args->choice)))
 		argp_error(state, "--as-proc shows nothing itself, and takes "
-			   "no other option");
+			   "no option but --watch");
 	if (args->show & SHOW_JSON && args->show & ~(SHOW_JSON | SHOW_NODES))
 		argp_error(state, "--json goes with no other form");
 	if (args->show & SHOW_NODES && (args->show & ~(SHOW_JSON | SHOW_NODES) ||
@@ -156,7 +186,7 @@ static error_t parse_show(int key, struct arguments *args)
 	case 'j':
 		args->show |= SHOW_JSON;
 		return 0;
-	case 'N':
+	case 'n':
 		args->show |= SHOW_NODES;
 		return 0;
 	default:
@@ -179,7 +209,7 @@ static error_t parse_choice(int key, char *arg, struct argp_state *state)
 	case 'z':
 		choice->zero = true;
 		return 0;
-	case 'n':
+	case 'N':
 		choice->lines = number_of_lines(arg, state);
 		return 0;
 	case 'S':
@@ -187,6 +217,12 @@ static error_t parse_choice(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'L':
 		choice->sort = SORT_LOSS;
+		return 0;
+	case 'A':
+		choice->sort = SORT_ACTIVITY;
+		return 0;
+	case 'D':
+		choice->activity = true;
 		return 0;
 	case 'i':
 		choice->inverted = true;
@@ -204,6 +240,18 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	struct arguments *args = state->input;
 
 	switch (key) {
+	case 'p':
+		if (!is_pid(arg))
+			argp_error(state, "-p %s: not the number of a process",
+				   arg);
+		args->pid = arg;
+		return 0;
+	case 'w':
+		if (!parse_interval(arg, &args->interval))
+			argp_error(state, "-w %s: not a number of seconds",
+				   arg);
+		args->again = true;
+		return 0;
 	case OPT_AS_PROC:
 		args->as_proc = arg;
 		return 0;
@@ -218,67 +266,47 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
-static void show_nodes(const struct arguments *args, const struct text *text)
+/* Often enough for slabtop, which looks every three seconds. */
+static const struct timespec every_second = { .tv_sec = 1 };
+
+static int as_proc(const struct arguments *args)
 {
-	static struct nodes all;
-
-	read_nodes(text->file, text->name, &all);
-	if (args->show & SHOW_JSON)
-		print_nodes_json(&all, &args->choice);
-	else
-		print_nodes(&all, &args->choice);
-}
-
-static void show_caches(const struct arguments *args, const struct text *text)
-{
-	struct caches all;
-
-	read_caches(text->file, text->name, &all);
-	choose_caches(&all, &args->choice);
-	if (args->show & SHOW_JSON)
-		print_json(&all);
-	if (args->show & SHOW_LIST)
-		print_list(&all, &args->choice);
-	if (args->show & SHOW_REPORT)
-		print_report(&all, &args->choice);
-	if (args->show & SHOW_TOTALS)
-		print_totals(&all, &args->choice);
-	free_caches(&all);
-}
-
-static void show(const struct arguments *args, const struct text *text)
-{
-	if (args->show & SHOW_NODES)
-		show_nodes(args, text);
-	else
-		show_caches(args, text);
-	fclose(text->file);
-	if (fflush(stdout) || ferror(stdout))
-		die("standard output: %s", strerror(errno));
+	if (!is_pid(args->as_proc))
+		run_as_proc(args->as_proc, args->command);
+	return run_as_proc_of(args->as_proc, args->again ?
+			      &args->interval : &every_second, args->command);
 }
 
 int main(int argc, char **argv)
 {
 	static const struct argp argp = {
 		.options = options, .parser = parse, .doc = doc,
-		.args_doc = "[FILE]\n-- COMMAND [ARGUMENT...]",
+		.args_doc = "[FILE]\n-- COMMAND [ARGUMENT...]\n-p PID\n"
+			    "top PID",
 	};
 	struct arguments args = { 0 };
 	struct text text;
 	int status = 0;
 
+	if (argc > 1 && !strcmp(argv[1], "top"))
+		return top(argc - 1, argv + 1);
 	/* In order, or "FILE -- COMMAND" would be taken for a command FILE. */
 	argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &args);
 	if (args.as_proc)
-		run_as_proc(args.as_proc, args.command);
+		return as_proc(&args);
 	if (!args.show)
 		args.show = SHOW_LIST;
+	if (args.pid) {
+		show_process(args.pid, args.again ? &args.interval : NULL,
+			     args.show, &args.choice);
+		return 0;
+	}
 	if (args.command)
 		status = run_command(args.command, args.show & SHOW_NODES ?
 				     "RN_VMSTAT" : "RN_SLABINFO", &text);
 	else
 		text = open_text(args.file ? args.file : "-");
 	if (text.file)
-		show(&args, &text);
+		show_text(&text, args.show, &args.choice);
 	return status;
 }

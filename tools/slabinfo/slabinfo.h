@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include <rn/pages.h>
 
@@ -23,6 +25,10 @@
  * @slabs: number of slabs
  * @space: bytes of all slabs
  * @used: bytes of the active objects
+ * @allocs: objects allocated so far; of a process alone, as what follows
+ * @frees: objects freed
+ * @slow_allocs: of the allocations, those that the fast path could not do
+ * @slow_frees: of the frees
  *
  * used <= space; what lies between is the loss.
  */
@@ -31,11 +37,13 @@ struct cache {
 	uint64_t active, objects, size;
 	uint64_t per_slab, pages_per_slab, slabs;
 	uint64_t space, used;
+	uint64_t allocs, frees;
+	uint64_t slow_allocs, slow_frees;
 };
 
 struct caches {
 	struct cache *cache;
-	size_t nr;
+	size_t nr, room;
 };
 
 /* What is known of a node, in the order of the tables. */
@@ -69,7 +77,7 @@ struct text {
 	const char *name;
 };
 
-enum sort { SORT_NAME, SORT_SIZE, SORT_LOSS };
+enum sort { SORT_NAME, SORT_SIZE, SORT_LOSS, SORT_ACTIVITY };
 
 /**
  * struct choice - which caches to show, and how
@@ -80,6 +88,7 @@ enum sort { SORT_NAME, SORT_SIZE, SORT_LOSS };
  * @empty: only those without objects in use
  * @pattern: regular expression that the name must match, or NULL
  * @bytes: sizes in bytes, not in K, M or G
+ * @activity: lines of what was allocated and freed
  */
 struct choice {
 	enum sort sort;
@@ -89,6 +98,7 @@ struct choice {
 	bool empty;
 	const char *pattern;
 	bool bytes;
+	bool activity;
 };
 
 /* The exit status of everything that goes wrong here. */
@@ -106,6 +116,19 @@ void read_caches(FILE *f, const char *name, struct caches *all);
 /* A file to be read, or for "-" the standard input. */
 struct text open_text(const char *name);
 void free_caches(struct caches *all);
+/* One more, all zero; the others may have moved. */
+struct cache *add_to(struct caches *all);
+
+/* --- process.c --- */
+
+/* A process whose statistics are read while it runs. */
+struct process;
+
+/* Dies, saying why, where it publishes none or may not be read. */
+struct process *open_process(const char *pid);
+void close_process(struct process *p);
+/* False: it has ended, or become another program; *@all holds nothing then. */
+bool read_process(const struct process *p, struct caches *all);
 
 /* --- list.c --- */
 
@@ -134,7 +157,8 @@ void print_nodes(const struct nodes *all, const struct choice *choice);
 
 /* --- json.c --- */
 
-void print_json(const struct caches *all);
+/* With @moment, of a process: when it was, and what it allocated and freed. */
+void print_json(const struct caches *all, const struct timespec *moment);
 void print_nodes_json(const struct nodes *all, const struct choice *choice);
 
 /* --- command.c --- */
@@ -144,7 +168,43 @@ void print_nodes_json(const struct nodes *all, const struct choice *choice);
  * @variable; that there is nothing has been said.
  */
 int run_command(char **argv, const char *variable, struct text *left);
+/* Empty, and removed at the end; *@name is what it is called. */
+FILE *make_temporary(const char **name);
+/* Its exit status, as a shell gives it; a signal that ended it is said. */
+int wait_for(pid_t pid, const char *name);
+
+/* --- as_proc.c --- */
+
 /* Becomes @argv, with @file in the place of /proc/slabinfo. */
 void run_as_proc(const char *file, char **argv) __attribute__((noreturn));
+/*
+ * Runs @argv to its end, its exit status, with the figures of a process there,
+ * which are written anew after each @interval.
+ */
+int run_as_proc_of(const char *pid, const struct timespec *interval,
+		   char **argv);
+
+/* --- show.c --- */
+
+enum {
+	SHOW_LIST = 1, SHOW_TOTALS = 2, SHOW_REPORT = 4, SHOW_JSON = 8,
+	SHOW_NODES = 16
+};
+
+/* Reads and closes it, and prints what @show has of the above. */
+void show_text(const struct text *text, unsigned int show,
+	       const struct choice *choice);
+/* With @interval again and again, until the process has ended. */
+void show_process(const char *pid, const struct timespec *interval,
+		  unsigned int show, const struct choice *choice);
+/* Seconds, above 0, as 0.5; false: they are none. */
+bool parse_interval(const char *text, struct timespec *interval);
+/* Nothing but digits. */
+bool is_pid(const char *text);
+
+/* --- top.c --- */
+
+/* "slabinfo top ...", from these two words on. */
+int top(int argc, char **argv);
 
 #endif /* SLABINFO_H */

@@ -91,24 +91,23 @@ static void parse_line(const struct source *at, char *line, struct cache *c)
 		die("out of memory");
 }
 
-static void add_line(const struct source *at, char *line, struct caches *all,
-		     size_t *room)
+struct cache *add_to(struct caches *all)
 {
-	if (all->nr == *room) {
-		*room = *room ? 2 * *room : 128;
-		all->cache = reallocarray(all->cache, *room,
+	if (all->nr == all->room) {
+		all->room = all->room ? 2 * all->room : 128;
+		all->cache = reallocarray(all->cache, all->room,
 					  sizeof(*all->cache));
 		if (!all->cache)
 			die("out of memory");
 	}
-	parse_line(at, line, &all->cache[all->nr]);
-	all->nr++;
+	all->cache[all->nr] = (struct cache){ 0 };
+	return &all->cache[all->nr++];
 }
 
 void read_caches(FILE *f, const char *name, struct caches *all)
 {
 	struct source at = { .name = name };
-	size_t size = 0, room = 0;
+	size_t size = 0;
 	char *line = NULL;
 
 	*all = (struct caches){ 0 };
@@ -118,7 +117,7 @@ void read_caches(FILE *f, const char *name, struct caches *all)
 		if (!at.line++ && strncmp(line, HEADER, strlen(HEADER)))
 			bad_line(&at, "this is no slabinfo version 2.1");
 		if (at.line > 1 && *line && *line != '#')
-			add_line(&at, line, all, &room);
+			parse_line(&at, line, add_to(all));
 	}
 	free(line);
 	if (ferror(f))
@@ -144,4 +143,5 @@ void free_caches(struct caches *all)
 	for (size_t i = 0; i < all->nr; i++)
 		free(all->cache[i].name);
 	free(all->cache);
+	*all = (struct caches){ 0 };
 }

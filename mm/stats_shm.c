@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Statistics for others to read while the process runs: RN_STATS_SHM.
+ *
+ * What is published is not the figures but where they are, and so nothing has
+ * to be kept up to date. A reader that the kernel allows to takes them from the
+ * memory of the process (tools/slabinfo/process.c), as rn_slabinfo() does: caches,
+ * their nodes, sheaves and descriptors are never unmapped. The mapping's name
+ * shows where the page is; it goes with the process, and a child of fork() has
+ * all at the same addresses. See Documentation/admin-guide/slabinfo.rst.
+ */
+#define _GNU_SOURCE
+#include "slab.h"
+#include "stats_shm.h"
+#include "syscalls.h"
+
+#include <rn/vmstat.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#define FIELD(type, member) {						\
+	.at = offsetof(type, member),					\
+	.bytes = sizeof(((type *)0)->member),				\
+}
+
+static const struct stats_page layout = {
+	.magic = STATS_MAGIC,
+	.version = STATS_VERSION,
+	.slot_shift = SLOT_SHIFT,
+	.slots_shift = SLOTS_SHIFT,
+	.sheaf_count_bits = SHEAF_COUNT_BITS,
+	.bytes = {
+		[STATS_CACHE] = sizeof(struct rn_cache),
+		[STATS_NODE] = sizeof(struct cache_node),
+		[STATS_SLOT] = sizeof(struct slot),
+		[STATS_SHEAF] = sizeof(struct sheaf),
+		[STATS_SLAB] = 2 * sizeof(struct page),
+	},
+	.field = {
+		[CACHE_NEXT] = FIELD(struct rn_cache, next),
+		[CACHE_NODE] = FIELD(struct rn_cache, node),
+		[CACHE_NAME] = FIELD(struct rn_cache, name),
+		[CACHE_REFCOUNT] = FIELD(struct rn_cache, refcount),
+		[CACHE_ROW] = FIELD(struct rn_cache, row),
+		[CACHE_SIZE] = FIELD(struct rn_cache, size),
+		[CACHE_OBJECTS] = FIELD(struct rn_cache, objects),
+		[CACHE_PAGES] = FIELD(struct rn_cache, pages),
+		[NODE_SLABS] = FIELD(struct cache_node, nr_slabs),
+		[NODE_FREE] = FIELD(struct cache_node, nr_free),
+		[NODE_BARN_OBJECTS] = FIELD(struct cache_node, barn.objects),
+		[NODE_BARN_ALLOCS] = FIELD(struct cache_node, barn.allocs),
+		[NODE_BARN_FREES] = FIELD(struct cache_node, barn.frees),
+		[NODE_ALLOC_SLOW] = FIELD(struct cache_node, barn.alloc_slow),
+		[NODE_FREE_SLOW] = FIELD(struct cache_node, barn.free_slow),
+		[SLOT_MAIN] = FIELD(struct slot, sheaf[0]),
+		[SLOT_SPARE] = FIELD(struct slot, sheaf[1]),
+		[SLOT_ACTIVE] = FIELD(struct slot, active),
+		[SHEAF_WORD] = FIELD(struct sheaf, word),
+		[SHEAF_HELD] = FIELD(struct sheaf, held),
+		[SLAB_PRIVATE] = FIELD(struct page, nr_private),
+		[SLAB_FRESH] = FIELD(struct page, fresh),
+		[SLAB_HOLLOW] = {	/* slab_hollow() */
+			.at = sizeof(struct page) +
+			      offsetof(struct page, nr_hollow),
+			.bytes = sizeof(((struct page *)0)->nr_hollow),
+		},
+	},
+};
+static_assert(sizeof(struct rn_cache) <= STATS_STRUCT_MOST &&
+	      sizeof(struct cache_node) <= STATS_STRUCT_MOST &&
+	      sizeof(layout) <= PAGE_BYTES, "known to readers");
+
+/* A file that may not be so long ends the process by SIGXFSZ. */
+static bool may_write(size_t bytes)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur >= bytes;
+}
+
+/* The mapping outlives the descriptor. 0 or -errno. */
+static int map_page(const struct stats_page *page)
+{
+	void *p = MAP_FAILED;
+	int fd, ret = 0;
+
+	if (!may_write(sizeof(*page)))
+		return -EFBIG;
+	fd = memfd_create(STATS_NAME, MFD_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	errno = EIO;
+	if (sys_write(fd, page, sizeof(*page)) == sizeof(*page))
+		p = mmap(NULL, sizeof(*page), PROT_READ, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		ret = -errno;
+	sys_close(fd);
+	return ret;
+}
+
+static int publish(void)
+{
+	struct stats_page page = layout;
+
+	page.caches = (uintptr_t)&slab_caches;
+	page.slots = (uintptr_t)slot_of(0, 0);
+	page.nr_cpus = percpu_indices();
+	page.nr_nodes = nr_node_ids();
+	page.row_node_shift = row_node_shift;
+	return map_page(&page);
+}
+
+/**
+ * rn_stats_publish() - let "slabinfo -p" read the statistics
+ *
+ * As RN_STATS_SHM=1 does from the start. Costs a page of memory and no time
+ * afterwards. Who may read is the kernel's choice: in general the owner of the
+ * process and root. Once is enough; a child of fork() inherits it.
+ *
+ * Context: MT-safe, takes a lock. Sleeps.
+ * Return: 0, also when they were published before; -ENOMEM where the library
+ * cannot start; or -errno of what made no mapping of a memfd.
+ */
+RN_API int rn_stats_publish(void)
+{
+	static struct lock publishing;
+	static bool published;
+	unsigned int ticket;
+	int saved = errno, ret = 0;
+
+	mm_init();
+	if (mm_init_error())
+		return -ENOMEM;
+	ticket = gate_enter();
+	lock(&publishing);
+	if (!published)
+		ret = publish();
+	published |= !ret;
+	unlock(&publishing);
+	gate_exit(ticket);
+	errno = saved;
+	return ret;
+}
+
+void stats_init(void)
+{
+	int ret;
+
+	if (!options.stats_shm)
+		return;
+	ret = rn_stats_publish();
+	if (ret)
+		report("RN_STATS_SHM: %s", error_text(-ret));
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The page by which others find the statistics of a process (stats_shm.c), as
+ * tools/slabinfo reads it too: so this includes nothing of mm/.
+ */
+#ifndef MM_STATS_SHM_H
+#define MM_STATS_SHM_H
+
+#include <stdint.h>
+
+/* The mapping is called "/memfd:" and this in /proc/PID/maps. */
+#define STATS_NAME	"libslab-stats"
+#define STATS_MAGIC	"libslab stats\n"
+
+/*
+ * One more whenever what is said here changes, or what a field means; not when
+ * one moves or grows.
+ */
+#define STATS_VERSION	1
+
+/* No structure is larger, so that a reader has room for any. */
+#define STATS_STRUCT_MOST	1024
+
+/* Structures that a reader copies. */
+enum stats_struct {
+	STATS_CACHE,		/* struct rn_cache */
+	STATS_NODE,		/* struct cache_node */
+	STATS_SLOT,		/* struct slot */
+	STATS_SHEAF,		/* struct sheaf, without the objects */
+	STATS_SLAB,		/* the first two struct page of a slab */
+	NR_STATS_STRUCTS
+};
+
+/* What it wants of them, by the structures in turn. */
+enum stats_field {
+	CACHE_NEXT, CACHE_NODE, CACHE_NAME, CACHE_REFCOUNT, CACHE_ROW,
+	CACHE_SIZE, CACHE_OBJECTS, CACHE_PAGES,
+	NODE_SLABS, NODE_FREE, NODE_BARN_OBJECTS, NODE_BARN_ALLOCS,
+	NODE_BARN_FREES, NODE_ALLOC_SLOW, NODE_FREE_SLOW,
+	SLOT_MAIN, SLOT_SPARE, SLOT_ACTIVE,
+	SHEAF_WORD, SHEAF_HELD,
+	SLAB_PRIVATE, SLAB_FRESH, SLAB_HOLLOW,
+	NR_STATS_FIELDS
+};
+
+/**
+ * struct stats_page - where the statistics are; constant once it is there
+ * @magic: STATS_MAGIC
+ * @version: STATS_VERSION
+ * @caches: address of the pointer to the first cache
+ * @slots: address of the first slot of the first CPU
+ * @nr_cpus: CPUs that have slots
+ * @nr_nodes: length of the array at CACHE_NODE
+ * @slot_shift: log2 of the bytes from one row's slot to the next
+ * @slots_shift: likewise from one CPU's slots to the next
+ * @row_node_shift: likewise of the rows from one node to the next
+ * @sheaf_count_bits: of SHEAF_WORD, the low ones that are the objects in it
+ * @bytes: size of each structure
+ * @field: where each field is in its structure, and its bytes: little endian,
+ *	but CACHE_NAME, which is text
+ */
+struct stats_page {
+	char magic[16];
+	uint32_t version;
+	uint32_t nr_cpus, nr_nodes;
+	uint32_t slot_shift, slots_shift, row_node_shift;
+	uint32_t sheaf_count_bits;
+	uint32_t bytes[NR_STATS_STRUCTS];
+	uint64_t caches, slots;
+	struct {
+		uint16_t at, bytes;
+	} field[NR_STATS_FIELDS];
+};
+
+#endif /* MM_STATS_SHM_H */
