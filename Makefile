@@ -63,7 +63,7 @@ endif
 
 # Folders of the library, of programs, and of the tests.
 core-y := mm
-prog-dirs := tools/slabbench tools/slabinfo samples/wordfreq samples/queries
+prog-dirs := tools/slabtrace tools/slabbench tools/slabinfo samples/wordfreq samples/queries
 test-dirs := selftests
 
 libs := $(addprefix $(o),libslab.a $(SONAME) libslab.so libslab.pc)
@@ -83,6 +83,16 @@ $(core-y) $(malloc-y): | headers
 	$(Q)$(MAKE) $(build)=$@ need-pic=y
 $(prog-dirs): $(o)libslab.a
 	$(Q)$(MAKE) $(build)=$@
+# What "slabbench report" starts lies beside it.
+PHONY += report
+tools/slabbench: | report
+report:
+	@mkdir -p $(o)tools/slabbench
+	@test $(o)tools/slabbench/report -ef tools/slabbench/report || \
+		ln -sfnT $(abspath tools/slabbench/report) \
+		$(o)tools/slabbench/report
+# What slabbench is linked with.
+tools/slabbench: tools/slabtrace
 $(test-dirs): $(libs) $(malloc-libs) $(prog-dirs)
 	$(Q)$(MAKE) $(build)=$@
 libs: $(libs) $(malloc-libs)
@@ -128,6 +138,7 @@ clean:
 	done
 	$(Q)rm -f $(addprefix $(o),tools/slabbench/slabbench \
 		tools/slabbench/slabbench-dpdk.so \
+		tools/slabtrace/libslabtrace.so \
 		tools/slabinfo/slabinfo samples/wordfreq/wordfreq \
 		samples/queries/queries)
 	$(Q)rm -rf $(addprefix $(o)selftests/,static shared unit preload log)
@@ -140,6 +151,8 @@ mrproper: clean
 	$(Q)rm -rf $(addprefix $(o),usr .feature .headers_check numa-vm)
 	$(Q)rm -f $(addprefix $(o),compile_commands.json) tags TAGS \
 		cscope.out cscope.in.out cscope.po.out cscope.files
+	$(Q)test ! -L $(o)tools/slabbench/report || \
+		rm -f $(o)tools/slabbench/report
 
 # --- help ---
 

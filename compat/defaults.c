@@ -10,5 +10,6 @@
 struct options options = {
 	.ladder = { RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL },
 	.huge_shift = PAGEBLOCK_SHIFT,
+	.decay_ms = DECAY_MS,
 	.small_first = 16UL << 20,
 };

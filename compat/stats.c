@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <rn/reclaim.h>
 #include <rn/vmstat.h>
 
 /**
@@ -171,15 +172,16 @@ RN_API void malloc_stats(void)
 
 /**
  * malloc_trim() - give memory back to the system
- * @pad: not needed: what is idle is given back by whole pageblocks
+ * @pad: bytes of free memory that may be kept
  *
- * Context: as rn_shrink_all().
+ * As rn_trim().
+ *
+ * Context: as rn_trim().
  * Return: 1 if there was something to give back, else 0.
  */
 RN_API int malloc_trim(size_t pad)
 {
-	(void)pad;
-	return rn_shrink_all() != 0;
+	return rn_trim(pad) != 0;
 }
 
 /**

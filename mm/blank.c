@@ -56,12 +56,12 @@ bool thp_is_for_all(void)
 	return known;
 }
 
-static enum advice wanted_advice(const struct pageblock *b, bool inside)
+static enum advice wanted_advice(enum advice had, bool inside)
 {
 	if (inside && rung_in_ladder(RUNG_THP))
 		return ADVICE_HUGE;
 	/* Who was told nothing gets huge pages only where everybody does. */
-	if (b->advice == ADVICE_NONE && !thp_is_for_all())
+	if (had == ADVICE_NONE && !thp_is_for_all())
 		return ADVICE_NONE;
 	return ADVICE_SMALL;
 }
@@ -76,7 +76,7 @@ static void advise_blocks(u32 block, u32 nr, enum advice advice)
 		advice == ADVICE_HUGE ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 	errno = saved;
 	for (u32 i = block; i < block + nr; i++)
-		mem.blocks[i].advice = advice;
+		WRITE_ONCE(mem.blocks[i].advice, advice);
 	mem.blocks[block].first = 1;
 }
 
@@ -88,13 +88,14 @@ void run_advise(u32 pfn, u32 nr)
 	for (u32 at = first; at <= last; at += n) {
 		struct pageblock *b = &mem.blocks[at];
 		bool inside = at != first && at != last;
-		enum advice had = b->advice, wanted = wanted_advice(b, inside);
+		enum advice had = READ_ONCE(b->advice);
+		enum advice wanted = wanted_advice(had, inside);
 
 		n = 1;
 		if (!b->lazy || had == wanted)
 			continue;
 		while (inside && at + n < last && b[n].lazy &&
-		       b[n].advice == had)
+		       READ_ONCE(b[n].advice) == had)
 			n++;
 		advise_blocks(at, n, wanted);
 		/* What follows begins a mapping of its own now. */
@@ -212,8 +213,14 @@ static void list_remove(struct zone *z, u32 block)
 
 void blank_put(struct zone *z, u32 block, u32 nr, u32 warmth)
 {
-	for (u32 i = block; i < block + nr; i++)
-		mem.blocks[i].backing = BACKING_NONE;
+	for (u32 i = block; i < block + nr; i++) {
+		struct pageblock *b = &mem.blocks[i];
+
+		b->backing = BACKING_NONE;
+		b->broken = 0;
+		if (!warmth)
+			pageblock_set_released(b, 0, PAGEBLOCK_PAGES);
+	}
 	blocks_mark_blank(z, block, nr, true);
 	list_add(z, block, nr, warmth);
 }
@@ -243,6 +250,18 @@ u32 blank_take(struct zone *z, u32 nr)
 		block = mem.blocks[block].next;
 	if (block != NO_BLOCK)
 		take_front(z, block, nr);
+	return block;
+}
+
+u32 blank_take_charged(struct zone *z, u32 nr)
+{
+	u32 block;
+
+	if (!limit_charge_blocks(nr))
+		return NO_BLOCK;
+	block = blank_take(z, nr);
+	if (block == NO_BLOCK)
+		limit_uncharge_blocks(nr);
 	return block;
 }
 
@@ -283,13 +302,32 @@ void blank_up(struct zone *z, u32 block, u32 nr, bool dirty)
 void blank_up_full(struct zone *z, u32 block, u32 nr, bool dirty)
 {
 	become_lazy(block, nr, dirty);
+	for (u32 i = block; i < block + nr; i++)
+		pageblock_clear_released(&mem.blocks[i]);
 	blocks_count_lazy(z, nr, true);
 }
 
-void blank_publish(struct zone *z, u32 block, u32 nr)
+/* Blank blocks in [@block, @end) that hold nothing yet. */
+static u32 count_cold(const struct zone *z, u32 block, u32 end)
+{
+	u32 sum = 0, n;
+
+	for (u32 at = block; at < end; at += n) {
+		n = 1;
+		if (!block_is_blank(z, at))
+			continue;
+		n = min(mem.blocks[at].nr_blank, end - at);
+		sum += mem.blocks[at].warmth ? 0 : n;
+	}
+	return sum;
+}
+
+bool blank_publish(struct zone *z, u32 block, u32 nr)
 {
 	u32 end = block + nr, n;
 
+	if (!limit_charge_blocks(count_cold(z, block, end)))
+		return false;
 	for (u32 at = block; at < end; at += n) {
 		n = 1;
 		if (!block_is_blank(z, at))
@@ -298,6 +336,7 @@ void blank_publish(struct zone *z, u32 block, u32 nr)
 		take_front(z, at, n);
 		blank_up(z, at, n, mem.blocks[at].warmth);
 	}
+	return true;
 }
 
 /* Lazy blocks at @block that are full, of @most. */
@@ -321,6 +360,10 @@ u32 blank_detach_full(struct zone *z, u32 pfn, u32 nr)
 	if (pfn % PAGEBLOCK_PAGES)
 		return 0;
 	nr = full_length(block, nr >> PAGEBLOCK_ORDER);
+	for (u32 i = block; i < block + nr; i++) {
+		z->nr_broken -= mem.blocks[i].broken;
+		mem.blocks[i].broken = 0;
+	}
 	blocks_count_lazy(z, nr, false);
 	return nr;
 }
@@ -343,6 +386,8 @@ void blank_settle(struct zone *z, u32 from, u32 to, u32 detached,
 			;
 		blocks_detach(z, at + had, nr - had);
 		had = 0;
+		if (nr && !warmth)
+			limit_uncharge_blocks(nr);
 		if (nr)
 			blank_put(z, at, nr, warmth);
 		else
@@ -396,6 +441,7 @@ u32 blank_drop(struct zone *z, u32 *warm)
 			break;
 		all += nr;
 		*warm += of_it;
+		limit_uncharge_blocks(of_it);
 	}
 	return all;
 }

@@ -40,21 +40,30 @@ bool early_is_full(u32 block)
 	return true;
 }
 
-/* Where the kernel cannot do it now, the advice is left for khugepaged. */
-void early_collapse(struct zone *z, u32 block)
+bool block_collapse(u32 block, bool *told)
 {
 	void *p = pfn_to_ptr(block << PAGEBLOCK_ORDER);
 	int saved = errno;
 	bool huge;
 
+	*told = !madvise(p, PAGEBLOCK_BYTES, MADV_HUGEPAGE);
+	huge = *told && !madvise(p, PAGEBLOCK_BYTES, MADV_COLLAPSE);
+	errno = saved;
+	return huge;
+}
+
+/* Where the kernel cannot do it now, the advice is left for khugepaged. */
+void early_collapse(struct zone *z, u32 block)
+{
+	bool huge, told;
+
 	if (!rung_in_ladder(RUNG_THP))
 		return;
-	huge = !madvise(p, PAGEBLOCK_BYTES, MADV_HUGEPAGE) &&
-		!madvise(p, PAGEBLOCK_BYTES, MADV_COLLAPSE);
-	errno = saved;
-	if (!huge)
-		return;
+	huge = block_collapse(block, &told);
 	lock(&z->lock);
-	block_set_backing(z, block, BACKING_THP);
+	if (told)
+		WRITE_ONCE(mem.blocks[block].advice, ADVICE_HUGE);
+	if (huge)
+		block_set_backing(z, block, BACKING_THP);
 	unlock(&z->lock);
 }

@@ -346,11 +346,14 @@ static void after_fork_in_child(void)
 		/* First the heap: in a copy it is not mapped until then. */
 		hugetlb_fork_child();
 		percpu_after_fork();
+		vmscan_after_fork();
 		shrinker_after_fork();
 		mempool_after_fork();
 		counter_after_fork();
 		pools_after_fork();
 	}
+	/* Also where no memory has been asked for yet. */
+	kswapd_after_fork();
 	gate_open();
 }
 

@@ -14,6 +14,8 @@
 /* A thread of the parent's that is not in this child. By its tag, not 0. */
 bool thread_is_gone(u32 tag);
 
+void vmscan_after_fork(void);
+void kswapd_after_fork(void);
 void shrinker_after_fork(void);
 void mempool_after_fork(void);
 void counter_after_fork(void);

@@ -310,11 +310,25 @@ static int map_run(struct zone *z, u32 block, u32 nr, void *arg)
 	return 0;
 }
 
+/* It was mapped anew. */
+static void idle_is_untouched(struct zone *z, u32 block)
+{
+	block_set_whole(z, block, comes_whole());
+	block_set_released(z, block, 0, PAGEBLOCK_PAGES);
+}
+
 static int now_small(struct zone *z, u32 block, u32 nr, void *arg)
 {
 	(void)arg;
-	for (u32 i = block; i < block + nr; i++)
+	/*
+	 * Single pages of the copy are there again whatever is discarded. Of a
+	 * larger page the first block, which counts for the others, is the last.
+	 */
+	for (u32 i = block + nr; i-- > block; ) {
 		block_set_backing(z, i, BACKING_SMALL);
+		if (block_is_idle(z, i))
+			idle_is_untouched(z, i);
+	}
 	return 0;
 }
 

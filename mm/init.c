@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include "slab.h"
+#include "zone.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,46 @@
 static struct lock init_lock;
 bool mm_initialised;
 static int init_error;
+
+/*
+ * Where scripts/gdb begins, one for each copy of the library in a process. What
+ * is here cannot be had from debugging information otherwise: that knows no
+ * macros, and a program may have globals of the same names.
+ */
+static const struct {
+	const bool *initialised;
+	const struct mem *mem;
+	struct rn_cache **slab_caches;
+	struct rn_cache ***cache_of_row;
+	const unsigned int *row_node_shift;
+	struct zone **zones;
+	char **sheaf_base;
+	const u64 *rseq_aborts;
+	u32 page_shift, pageblock_order, row_shift;
+	u32 slot_shift, slots_shift;
+	u32 sheaf_unit, sheaf_count_bits;
+	u32 no_object;
+	u32 numa_other, numa_interleave;
+} rn_gdb_roots __attribute__((used)) = {
+	.initialised = &mm_initialised,
+	.mem = &mem,
+	.slab_caches = &slab_caches,
+	.cache_of_row = &cache_of_row,
+	.row_node_shift = &row_node_shift,
+	.zones = &zones,
+	.sheaf_base = &sheaf_base,
+	.rseq_aborts = &rseq_aborts,
+	.page_shift = PAGE_SHIFT,
+	.pageblock_order = PAGEBLOCK_ORDER,
+	.row_shift = ROW_SHIFT,
+	.slot_shift = SLOT_SHIFT,
+	.slots_shift = SLOTS_SHIFT,
+	.sheaf_unit = SHEAF_UNIT,
+	.sheaf_count_bits = SHEAF_COUNT_BITS,
+	.no_object = NO_OBJECT,
+	.numa_other = NUMA_OTHER,
+	.numa_interleave = NUMA_INTERLEAVE,
+};
 
 static int init_floors(void)
 {
@@ -32,6 +73,8 @@ static int init_floors(void)
 	if (!ret)
 		ret = slab_init();
 	kmalloc_init();
+	vmscan_init();
+	kswapd_init();
 	return ret;
 }
 
@@ -71,6 +114,7 @@ void mm_init_slow(void)
 	gate_exit(ticket);
 	if (first && !init_error) {
 		slabinfo_init();
+		stats_init();
 		reserve_at_start();
 	}
 }

@@ -6,13 +6,17 @@
  * Lock order, outermost first (who waits for one of these while fork() waits
  * for him does so outside of the gate: see mm/fork.c before adding to it):
  *   fork gate (mm/fork.c), shared: every slow path is inside it
+ *    vmscan.lock (mm/vmscan.c): a tick; only by trylock
  *     slab_mutex (mm/slab_common.c): the list of caches
- *       drain_mutex (mm/percpu.c): other CPUs' slots
+ *       drain_mutex (mm/drain.c): other CPUs' slots
  *         cache_node.list_lock (mm/slab.c): slabs of a cache on a node
  *         barn.lock (mm/sheaf.c): its sheaves; never together with list_lock
  *           zone.lock (mm/page_alloc.c): pageblocks of a node
  *             sheaf_pool.lock, meta_lock, open_lock, counter_lock, pools.lock,
  *             shrinkers.lock: leaves
+ *    publishing (mm/stats_shm.c): a leaf
+ *   pressure.lock, scanning (mm/khugepaged.c): only ever tried, at a tick;
+ *     zone.lock is taken inside of the second
  */
 #ifndef MM_INTERNAL_H
 #define MM_INTERNAL_H
@@ -20,6 +24,7 @@
 #include "mm_types.h"
 
 #include <errno.h>
+#include <sys/uio.h>
 
 /* Nothing declared from here on leaves the library. */
 #pragma GCC visibility push(hidden)
@@ -30,10 +35,12 @@
  * struct thread_self - this thread
  * @tag: its number, shifted by one; 0 before its first slow path
  * @depth: how often it is inside of the gate; only the outermost counts
+ * @deep: its slow path went beyond its slot (age_poll())
  */
 struct thread_self {
 	u32 tag;
 	u32 depth;
+	bool deep;
 };
 
 extern __thread struct thread_self thread_self;
@@ -118,6 +125,12 @@ enum rung { RUNG_END, RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL };
  * @slabinfo: RN_SLABINFO: where the dump goes at exit, NULL for nowhere
  * @slabinfo_signal: RN_SLABINFO_SIGNAL: the signal that also asks for it, or 0
  * @vmstat: RN_VMSTAT: where rn_vmstat() goes at exit, NULL for nowhere
+ * @memmap: RN_MEMMAP: likewise rn_memmap()
+ * @stats_shm: RN_STATS_SHM
+ * @decay_ms: RN_DECAY_MS, -1 for never
+ * @background: RN_BACKGROUND
+ * @limit_soft: RN_LIMIT, bytes, 0 for none
+ * @limit_hard: likewise
  */
 struct options {
 	enum rung ladder[MAX_RUNGS + 1];
@@ -131,7 +144,15 @@ struct options {
 	const char *slabinfo;
 	int slabinfo_signal;
 	const char *vmstat;
+	const char *memmap;
+	bool stats_shm;
+	int decay_ms;
+	bool background;
+	size_t limit_soft;
+	size_t limit_hard;
 };
+
+#define DECAY_MS	10000	/* unless said otherwise */
 
 extern struct options options;
 
@@ -151,6 +172,82 @@ static inline void mm_init(void)
 		mm_init_slow();
 }
 
+struct seq;
+
+/* --- vmscan.c: memory goes back (Documentation/mm/reclaim.rst) --- */
+
+/* What made it go. */
+enum reclaim_why {
+	WHY_FREE,		/* too much was free */
+	WHY_DECAY,		/* nobody needed it for a while */
+	WHY_PRESSURE,		/* the system is short of memory */
+	WHY_LIMIT,		/* RN_LIMIT */
+	WHY_TRIM,		/* the program asked */
+	NR_WHYS
+};
+
+/* Where it was. */
+enum reclaim_place {
+	PLACE_SLOT,		/* to slabs: sheaves of a CPU */
+	PLACE_BARN,		/* likewise of a barn */
+	PLACE_SLAB,		/* to pages: empty slabs */
+	PLACE_HOLLOW,		/* to the system: free pages of slabs */
+	PLACE_BLOCK,		/* likewise whole pageblocks */
+	PLACE_PAGE,		/* likewise free pages of pageblocks */
+	PLACE_SHEAF,		/* likewise of free sheaves */
+	NR_PLACES
+};
+
+void reclaim_count(enum reclaim_why why, enum reclaim_place place, u64 bytes);
+/* What caches and pages hold that nobody uses goes back; bytes. */
+size_t reclaim_all(enum reclaim_why why);
+/* Inside the gate with no lock held; no caches while others have slab_mutex. */
+size_t reclaim_idle(enum reclaim_why why);
+bool trylock_caches(void);	/* slab_mutex */
+void vmstat_reclaim(struct seq *s);
+u64 clock_ms(void);		/* CLOCK_MONOTONIC_COARSE */
+void vmscan_init(void);
+
+void age_poll_deep(void);
+
+/*
+ * At the end of slow paths, outside of the gate and of all locks: a slice of a
+ * tick, if one is due. errno is kept. Within the gate it does nothing.
+ *
+ * Without restartable sequences all are slow paths. Those that find what they
+ * want in their slot do not look at the clock. Frees of runs of pages always
+ * do; their allocations need not, with which nothing becomes free.
+ */
+static inline void age_poll(void)
+{
+	if (unlikely(thread_self.deep))
+		age_poll_deep();
+}
+
+/* What is left of a tick, or the next one: did anything move? Likewise. */
+bool age_tick(void);
+unsigned int age_tick_ms(void);	/* from one tick to the next, at least 1 */
+
+/* --- kswapd.c: the background thread --- */
+
+enum kswapd_mode {
+	KSWAPD_OFF,		/* slow paths do the ticks */
+	KSWAPD_WANTED,		/* so they do; one that does starts the thread */
+	KSWAPD_STARTS,		/* somebody is at it */
+	KSWAPD_RUNS,		/* it does the ticks */
+	KSWAPD_STOPS,		/* it is about to end */
+	KSWAPD_QUIET,		/* nothing moves; who comes here is to say so */
+	KSWAPD_SLEEPS,		/* likewise, and to wake it */
+};
+
+extern u32 kswapd_mode;
+
+void kswapd_init(void);
+void kswapd_start_wanted(void);	/* outside of the gate and of all locks */
+bool kswapd_is_urgent(void);
+void kswapd_wake(void);		/* from the last two modes */
+void vmstat_kswapd(struct seq *s);
+
 /* --- meta.c: memory for metadata, never given back --- */
 
 /* Zeroed, aligned to 64 bytes, or NULL; outside the reservation. */
@@ -160,6 +257,8 @@ void *meta_alloc(size_t bytes);
  * units of 64 KiB. 0 or -ENOMEM.
  */
 int meta_open(void *p, size_t bytes);
+/* The pages of an open part come up at once; where they cannot, on the touch. */
+void meta_populate(void *p, size_t bytes);
 /* A table of @bytes of address space, with @prot; or NULL. */
 void *meta_reserve(size_t bytes, int prot);
 u64 meta_bytes(void);		/* handed out by meta_alloc(), for the stats */
@@ -300,14 +399,32 @@ int page_node(const void *p);
 /* Order of the largest free block, or -1. */
 int pageblock_largest(const struct pageblock *b);
 /*
- * Takes @nr pages (1 to 512) from a free block of the smallest sufficient
+ * Where to take @nr pages, 1 to 512: in a free block of the smallest sufficient
  * order, aligned to @nr rounded up to a power of two. First page, or -1.
  */
-int pageblock_take(struct pageblock *b, unsigned int nr);
+int pageblock_find(const struct pageblock *b, unsigned int nr);
+/* All of them are free. */
+bool pageblock_has(const struct pageblock *b, unsigned int page,
+		   unsigned int nr);
 /* Takes exactly these pages if all are free. */
 bool pageblock_take_at(struct pageblock *b, unsigned int page, unsigned int nr);
 /* False, and nothing changed, when one of them was free already. */
 bool pageblock_put(struct pageblock *b, unsigned int page, unsigned int nr);
+/* The system has the memory of these pages, which are free. */
+void pageblock_set_released(struct pageblock *b, unsigned int page,
+			    unsigned int nr);
+void pageblock_clear_released(struct pageblock *b);	/* of none */
+unsigned int pageblock_count_released(const struct pageblock *b,
+				      unsigned int page, unsigned int nr);
+/*
+ * Takes at most @most free pages that are not released, wherever they are: a
+ * bit of @pages for each. How many.
+ */
+unsigned int pageblock_isolate(struct pageblock *b, unsigned int most,
+			       u64 *pages);
+/* They are free again; those in @released, a part of them, are released. */
+void pageblock_putback(struct pageblock *b, const u64 *pages,
+		       const u64 *released);
 
 /* --- page_alloc.c: zones, one for each node --- */
 
@@ -324,8 +441,52 @@ u32 pages_alloc(u32 nr, int node, rn_gfp_t flags, bool *zeroed);
 void pages_free(u32 pfn, u32 nr);
 /* Takes the pages right behind a run, in place; true if that worked. */
 bool pages_extend(u32 pfn, u32 nr, u32 new_nr, rn_gfp_t flags);
-/* Bytes of idle pageblocks given back, on every node; reserved ones stay. */
+/* Bytes of all that is free given back, on every node; what is reserved stays. */
 size_t pages_shrink(void);
+
+/* --- page_counts.c --- */
+
+/*
+ * Bytes: free and resident; that may be resident, in use or not; both under each
+ * zone.lock in turn. The most that was in use, but for long runs; without.
+ */
+u64 pages_free_bytes(void);
+u64 pages_held(void);
+u64 pages_peak(void);
+
+/* --- page_reporting.c: memory of free pages goes back to the system --- */
+
+/*
+ * Where more than @keep bytes of free pages are resident that could go, memory
+ * goes back until no more are: long runs that are warm, idle pageblocks, then
+ * free pages of those that are partly free. Bytes given back.
+ */
+size_t pages_release(u64 keep, enum reclaim_why why);
+/*
+ * A tick: 1/@part of what was free and resident ever since the last one, but a
+ * pageblock at least, goes back. Bytes.
+ */
+size_t pages_age(u32 part);
+/* Stretches of pages in one call: on the stack, of which there may be little. */
+#define MANY_STRETCHES	64
+
+/*
+ * Pages of runs that are the caller's, all on one node and each stretch within
+ * one pageblock: their memory goes to the system, and the next touch finds
+ * zeroes. Returns how many went, from the first on; nothing has changed for the
+ * others. The next one cannot go.
+ */
+u32 pages_make_hollow(const struct iovec *stretches, u32 nr,
+		      enum reclaim_why why);
+/*
+ * The caller is about to touch them again. False, and nothing has changed,
+ * where memory has several nodes and this one has none for them.
+ */
+bool pages_fill_hollow(u32 pfn, u32 nr);
+/* That was so a moment ago, on the node of this page. */
+bool pages_are_short(u32 pfn);
+/* pages_free() of at most 64 pages; bit i of @hollow: page @pfn + i is. */
+void pages_free_hollow(u32 pfn, u32 nr, u64 hollow);
 
 /* --- warm.c --- */
 
@@ -376,6 +537,21 @@ void hugetlb_fork_child(void);
  */
 bool reclaim(rn_gfp_t flags, unsigned int round);
 
+/* --- slots.c --- */
+
+/*
+ * So many slots are looked at, emptied or given a share in one go. To empty one
+ * that is full takes 0.4 us, and so many 0.2 ms.
+ */
+#define SLICE_SLOTS	512
+
+/*
+ * A tick for the slots of all caches and CPUs, a slice of it: what was in those
+ * that nobody used since the last one goes into the slabs. Inside the gate; no
+ * lock but that of ticks is held. Bytes of objects; *@more: it is not through.
+ */
+size_t slots_age(enum reclaim_why why, bool *more);
+
 /* --- fork.c: the gate that every slow path is inside --- */
 
 int fork_init(void);
@@ -406,7 +582,11 @@ int seq_close(struct seq *s);	/* 0 or -errno */
 /* Each part writes its own "name value" lines. */
 void vmstat_pages(struct seq *s);	/* ladder.c */
 void vmstat_percpu(struct seq *s);	/* percpu.c */
-void slabinfo_init(void);		/* RN_SLABINFO and RN_VMSTAT */
+void slabinfo_init(void);		/* RN_SLABINFO and the like */
+
+/* --- stats_shm.c --- */
+
+void stats_init(void);			/* RN_STATS_SHM */
 
 #pragma GCC visibility pop
 

@@ -4,10 +4,12 @@
  * the checks in front of the slow ones.
  *
  * One comparison guards each fast path: hot.local_max and hot.span are 0 until
- * initialisation is over, and stay so where there is no rseq. On several nodes
- * alloc_medium() is the fast path, since it has to ask for the node.
+ * initialisation is over, while objects are traced (mm/tracepoint.c), and
+ * always where there is no rseq. On several nodes alloc_medium() is the fast
+ * path, since it has to ask for the node.
  */
 #include "slab.h"
+#include "tracepoint.h"
 
 #include <rn/slab-inline.h>
 #include <stdio.h>
@@ -136,6 +138,7 @@ static int check_request(rn_gfp_t flags, int node)
 	mm_init();
 	if (unlikely(mm_init_error()))
 		return ENOMEM;
+	trace_poll();
 	if (unlikely(flags & ~RN_GFP_MASK))
 		return EINVAL;
 	if (unlikely(node != RN_NO_NODE &&
@@ -144,7 +147,7 @@ static int check_request(rn_gfp_t flags, int node)
 	return 0;
 }
 
-static noinline void *alloc_slow(size_t size, rn_gfp_t flags, int node)
+static void *alloc_checked(size_t size, rn_gfp_t flags, int node)
 {
 	int error = check_request(flags, node);
 	struct rn_cache *c;
@@ -161,6 +164,14 @@ static noinline void *alloc_slow(size_t size, rn_gfp_t flags, int node)
 	if (!c)
 		return alloc_fail(ENOMEM, flags, size);
 	return slab_alloc_slow(c, flags, node);
+}
+
+static noinline void *alloc_slow(size_t size, rn_gfp_t flags, int node)
+{
+	void *p = alloc_checked(size, flags, node);
+
+	trace_kmem(kmalloc, CALL_SITE, p, size, flags, node);
+	return p;
 }
 
 /* Sizes above SMALL_MAX, and all on several nodes: still no lock. */
@@ -307,7 +318,7 @@ RN_API size_t rn_size_roundup(size_t size)
 
 /* --- free --- */
 
-static noinline void free_slow(const void *p)
+static void free_checked(const void *p)
 {
 	unsigned int row, ticket;
 	struct page *page;
@@ -317,6 +328,7 @@ static noinline void free_slow(const void *p)
 		return;
 	if (!mem_has(p))
 		bug("BUG: invalid free of %p: not memory of this library", p);
+	trace_poll();
 	row = ptr_to_row(p);
 	if (row) {
 		slab_free_slow(row, p);
@@ -328,7 +340,14 @@ static noinline void free_slow(const void *p)
 	ticket = gate_enter();
 	large_free((void *)p, page);
 	gate_exit(ticket);
+	age_poll_deep();
 	errno = saved;
+}
+
+static noinline void free_slow(const void *p)
+{
+	trace_kmem(kfree, CALL_SITE, p);
+	free_checked(p);
 }
 
 /**
@@ -396,12 +415,15 @@ static noinline void *cache_alloc_slow(struct rn_cache *c, rn_gfp_t flags,
 				       int node)
 {
 	int error = check_request(flags, node);
+	void *object;
 
 	/* Its objects lie where they lie: the flag would be no promise. */
 	if (!error && flags & RN_HUGETLB & ~c->gfp)
 		error = EINVAL;
-	return error ? alloc_fail(error, flags, c->object_size)
-		     : slab_alloc_slow(c, flags, node);
+	object = error ? alloc_fail(error, flags, c->object_size)
+		       : slab_alloc_slow(c, flags, node);
+	trace_kmem(kmem_cache_alloc, CALL_SITE, object, c, flags, node);
+	return object;
 }
 
 /**
@@ -415,7 +437,7 @@ static noinline void *cache_alloc_slow(struct rn_cache *c, rn_gfp_t flags,
  */
 RN_API __fastpath void *rn_cache_alloc(struct rn_cache *cache, rn_gfp_t flags)
 {
-	size_t at = cache->fast_at;
+	size_t at = READ_ONCE(cache->fast_at);
 	void *object;
 
 	/* Several nodes; or no rseq, and then no fast path. */
@@ -473,7 +495,9 @@ static noinline void cache_free_slow(struct rn_cache *cache, void *object)
 	if (row_to_cache(row) != cache)
 		bug("BUG %s: invalid free of %p: it belongs to cache %s",
 		    cache->name, object, row_to_cache(row)->name);
-	rn_free(object);
+	trace_kmem(kmem_cache_free, CALL_SITE, object, cache);
+	if (!fast_free(object))
+		free_checked(object);
 }
 
 /**

@@ -18,7 +18,6 @@
 
 #include <sched.h>
 #include <sys/mman.h>
-#include <time.h>
 
 /* One bring-up in 256th parts of what is up: few mappings, little overshoot. */
 #define EXTENT_SHIFT	8
@@ -40,6 +39,7 @@ static const char *const step_names[NR_STEPS] = {
 	[STEP_NO_MEMORY] = "no_memory",
 	[STEP_FORK] = "kept_for_fork",
 	[STEP_LOST] = "address_lost",
+	[STEP_LIMIT] = "limit",
 };
 
 static u64 exhausted;	/* requests that no rung could meet */
@@ -81,8 +81,9 @@ static enum step try_bring_up(struct zone *z, const struct bringup *how,
 	step = blocks_online(*block, nr, z->node, &how_here);
 	if (step && step != STEP_LOST) {
 		lock(&z->lock);
-		/* Without THP nothing has been done to them. */
-		if (how_here.mapped && step == STEP_UNSUPPORTED)
+		/* Then nothing has been done to them. */
+		if (how_here.mapped &&
+		    (step == STEP_UNSUPPORTED || step == STEP_LIMIT))
 			blank_put(z, *block, nr, 0);
 		else
 			blocks_unclaim(z, *block, nr);
@@ -91,10 +92,11 @@ static enum step try_bring_up(struct zone *z, const struct bringup *how,
 	return step;
 }
 
-/* Fewer of them might do: the pool or the stripe is nearly used up. */
+/* Fewer might do: the pool, the stripe or the limit is nearly used up. */
 static bool half_may_do(const struct bringup *how)
 {
-	return how->backing == BACKING_HUGETLB || how->step == STEP_NO_ADDRESS;
+	return how->backing == BACKING_HUGETLB ||
+		how->step == STEP_NO_ADDRESS || how->step == STEP_LIMIT;
 }
 
 u32 blocks_bring_up(struct zone *z, struct bringup *how, u32 least, u32 most,
@@ -117,9 +119,10 @@ u32 blocks_bring_up(struct zone *z, struct bringup *how, u32 least, u32 most,
 
 void blocks_put_down(struct zone *z, u32 block, u32 nr)
 {
-	/* If it cannot be unmapped, the address stays claimed. */
+	/* If it cannot be unmapped, the address stays claimed, and counts. */
 	if (!blocks_offline(block, nr))
 		return;
+	limit_uncharge_blocks(nr);
 	lock(&z->lock);
 	blocks_unclaim(z, block, nr);
 	unlock(&z->lock);
@@ -205,6 +208,7 @@ static u32 grow_by(struct zone *z, struct bringup *how, u32 nr, bool *zeroed)
 	if (block != NO_BLOCK) {
 		blocks_publish(z, block, got);
 		pfn = pages_take_run(z, block, nr, zeroed);
+		blocks_settle_charge(block, got);
 		full = early_is_full(block);
 	}
 	unlock(&z->lock);
@@ -242,21 +246,11 @@ static u32 grow_early(struct zone *z, u32 nr, rn_gfp_t flags, bool *zeroed)
  * blocks of the node were given back, by who takes no other node, and before a
  * request fails. What is up there is looked at in any case.
  */
-#define FULL_MS	50
-
 static struct full {
 	u64 until;		/* ms */
 	u64 offline;		/* blocks that it had given back by then */
 	u32 rungs;		/* of the ladder, from its top */
 } full[MAX_NODES][NR_CLASSES];
-
-static u64 now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (u64)now.tv_sec * 1000 + (u64)now.tv_nsec / 1000000;
-}
 
 static struct full *full_for(int node, bool hugetlb)
 {
@@ -269,7 +263,7 @@ static void set_full(int node, bool hugetlb, u32 rungs)
 
 	WRITE_ONCE(f->rungs, rungs);
 	WRITE_ONCE(f->offline, READ_ONCE(zones[node].offline));
-	WRITE_ONCE(f->until, now_ms() + FULL_MS);
+	WRITE_ONCE(f->until, clock_ms() + FULL_MS);
 }
 
 /* Rungs, from the top, that gave nothing there a moment ago. */
@@ -278,7 +272,7 @@ static u32 full_rungs(int node, rn_gfp_t flags)
 	struct full *f = full_for(node, flags & RN_HUGETLB);
 	u64 until = READ_ONCE(f->until);
 
-	if (!until || until <= now_ms() ||
+	if (!until || until <= clock_ms() ||
 	    READ_ONCE(f->offline) != READ_ONCE(zones[node].offline))
 		return 0;
 	return READ_ONCE(f->rungs);
@@ -468,6 +462,7 @@ static void zone_lines(struct seq *s, struct zone *z)
 	huge = thp_bytes_in(z->first, high);
 	huge -= min(huge, (u64)up[BACKING_HUGETLB] << PAGEBLOCK_SHIFT);
 	seq_printf(s, "node%d_thp_kb_present %llu\n", n, ULL(huge >> 10));
+	vmstat_counts(s, z);
 }
 
 /* Reasons that never were are left out. */

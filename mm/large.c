@@ -9,6 +9,7 @@
  */
 #include "internal.h"
 #include "page_counter.h"
+#include "tracepoint.h"
 #include "zone.h"
 
 #include <string.h>
@@ -34,6 +35,7 @@ static void *run_alloc(u32 nr, rn_gfp_t flags, int node)
 		node = numa_policy_node();
 	pfn = pages_alloc(nr, node, flags, &zeroed);
 	if (pfn != NO_PFN) {
+		trace_pages(mm_page_alloc, pfn, nr, flags);
 		numa_count_run(node, pfn_to_node(pfn), by_policy);
 		p = run_to_user(pfn, nr);
 	}
@@ -60,8 +62,16 @@ static void *pages_to_user(size_t pages, rn_gfp_t flags, int node)
 	for (unsigned int round = 0; ; round++) {
 		p = run_alloc(pages, flags, node);
 		if (p || !reclaim(flags, round))
-			return p;
+			break;
 	}
+	pressure_check(flags);
+	return p;
+}
+
+static void free_pages(u32 pfn, u32 nr)
+{
+	trace_pages(mm_page_free, pfn, nr);
+	pages_free(pfn, nr);
 }
 
 static size_t size_to_pages(size_t size)
@@ -84,7 +94,7 @@ void large_free(void *p, struct page *head)
 	if (__atomic_exchange_n(&head->type, PAGE_NONE, __ATOMIC_ACQ_REL) !=
 	    PAGE_LARGE)
 		bug("double free of %p", p);
-	pages_free(ptr_to_pfn(p), nr);
+	free_pages(ptr_to_pfn(p), nr);
 	if (unlikely(id))
 		counter_uncharge(counters[id], (u64)nr << PAGE_SHIFT);
 }
@@ -117,9 +127,10 @@ static void zero_more(void *p, u32 nr, u32 new_nr, rn_gfp_t flags)
 
 static void *large_grow(void *p, struct page *head, u32 new_nr, rn_gfp_t flags)
 {
-	u32 nr = head->nr_pages, pfn = ptr_to_pfn(p);
+	u32 nr = head->nr_pages, pfn = ptr_to_pfn(p), old = pfn;
 
 	if (pages_extend(pfn, nr, new_nr, flags)) {
+		trace_pages(mm_page_alloc, pfn + nr, new_nr - nr, flags);
 		head->nr_pages = new_nr;
 		zero_more(p, nr, new_nr, flags);
 		return p;
@@ -131,6 +142,8 @@ static void *large_grow(void *p, struct page *head, u32 new_nr, rn_gfp_t flags)
 		__atomic_store_n(&head->type, PAGE_LARGE, __ATOMIC_RELEASE);
 		return NULL;
 	}
+	trace_pages(mm_page_free, old, nr);
+	trace_pages(mm_page_alloc, pfn, new_nr, flags);
 	p = run_to_user(pfn, new_nr);
 	zero_more(p, nr, new_nr, flags);
 	return p;
@@ -148,7 +161,7 @@ void *large_realloc(void *p, size_t size, rn_gfp_t flags)
 		return large_grow(p, head, pages, flags);
 	if (pages < nr) {
 		head->nr_pages = pages;
-		pages_free(ptr_to_pfn(p) + pages, nr - pages);
+		free_pages(ptr_to_pfn(p) + pages, nr - pages);
 	}
 	return p;
 }
@@ -165,9 +178,9 @@ void *large_cut(void *p, size_t size, size_t align)
 		__atomic_store_n(&head->type, PAGE_NONE, __ATOMIC_RELEASE);
 	run_to_user(pfn, pages);
 	if (lead)
-		pages_free(pfn - lead, lead);
+		free_pages(pfn - lead, lead);
 	if (nr - lead > pages)
-		pages_free(pfn + pages, nr - lead - pages);
+		free_pages(pfn + pages, nr - lead - pages);
 	gate_exit(ticket);
 	return pfn_to_ptr(pfn);
 }
@@ -248,6 +261,7 @@ RN_API void rn_free_pages(void *addr, unsigned int order)
 	ticket = gate_enter();
 	large_free(addr, head_to_free(addr, order));
 	gate_exit(ticket);
+	age_poll_deep();
 	errno = saved;
 }
 

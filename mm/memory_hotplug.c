@@ -210,6 +210,13 @@ static void advise(void *p, size_t bytes, const struct bringup *how)
 		 "libslab-small");
 }
 
+/* Nothing of it is touched before it is used. */
+static bool comes_untouched(const struct bringup *how)
+{
+	return how->lazy || (how->backing == BACKING_SMALL && !how->populate &&
+			     !verify_nodes);
+}
+
 /* In its place, but not published. */
 static enum step fill(void *p, size_t bytes, int node,
 		      const struct bringup *how)
@@ -220,7 +227,7 @@ static enum step fill(void *p, size_t bytes, int node,
 		return STEP_WRONG_NODE;
 	advise(p, bytes, how);
 	/* Untouched memory would lie wherever there is room on that day. */
-	if (how->backing != BACKING_THP && !how->populate && !numa_several())
+	if (comes_untouched(how))
 		return STEP_OK;
 	if (populate(p, bytes))
 		return STEP_POPULATE;
@@ -343,8 +350,43 @@ bool pages_discard(u32 pfn, u32 nr)
 	return done;
 }
 
-enum step blocks_online(u32 block, u32 nr, int node,
-			const struct bringup *how)
+/* What was blank keeps what the kernel was told of it, unless it is told now. */
+static enum advice advice_of(const struct pageblock *b,
+			     const struct bringup *how)
+{
+	if (how->backing == BACKING_THP && !how->lazy)
+		return ADVICE_HUGE;
+	if (!how->lazy && (!rung_in_ladder(RUNG_THP) || how->early))
+		return ADVICE_SMALL;
+	return how->mapped ? b->advice : ADVICE_NONE;
+}
+
+static void block_init(struct pageblock *b, bool first, enum backing backing,
+		       const struct bringup *how)
+{
+	enum advice advice = advice_of(b, how);
+
+	memset(b, 0, sizeof(*b));
+	b->next = b->prev = NO_BLOCK;
+	b->list = b->report = -1;
+	b->backing = backing;
+	b->huge_shift = how->huge_shift;
+	b->first = first || how->mapped;
+	b->lazy = how->lazy;
+	b->early = how->early;
+	b->advice = advice;
+	b->whole = backing == BACKING_HUGETLB || comes_whole();
+	if (comes_untouched(how))
+		pageblock_set_released(b, 0, PAGEBLOCK_PAGES);
+}
+
+bool comes_whole(void)
+{
+	return sysconf(_SC_PAGESIZE) != PAGE_BYTES;
+}
+
+static enum step bring_online(u32 block, u32 nr, int node,
+			      const struct bringup *how)
 {
 	enum backing backing = how->lazy ? BACKING_SMALL : how->backing;
 	enum step step;
@@ -365,21 +407,24 @@ enum step blocks_online(u32 block, u32 nr, int node,
 	 */
 	if (backing == BACKING_HUGETLB)
 		mempolicy_bind(block_ptr(block), blocks_bytes(nr), node, false);
-	for (u32 i = block; i < block + nr; i++) {
-		struct pageblock *b = &mem.blocks[i];
-
-		memset(b, 0, sizeof(*b));
-		b->next = b->prev = NO_BLOCK;
-		b->list = -1;
-		b->backing = backing;
-		b->huge_shift = how->huge_shift;
-		b->first = i == block || how->mapped;
-		b->lazy = how->lazy;
-		b->early = how->early;
-	}
+	for (u32 i = block; i < block + nr; i++)
+		block_init(&mem.blocks[i], i == block, backing, how);
 	if (backing == BACKING_THP)
 		thp_verify(block, nr, came_small);
 	return STEP_OK;
+}
+
+enum step blocks_online(u32 block, u32 nr, int node,
+			const struct bringup *how)
+{
+	enum step step;
+
+	if (!limit_charge_blocks(nr))
+		return STEP_LIMIT;
+	step = bring_online(block, nr, node, how);
+	if (step)
+		limit_uncharge_blocks(nr);
+	return step;
 }
 
 /* Only whole base pages of descriptors: 64 KiB hold those of four blocks. */
@@ -430,6 +475,7 @@ static u32 piece_length(u32 block, u32 most)
 	u32 nr = 1;
 
 	while (nr < most && !mem.blocks[block + nr].first &&
+	       mem.blocks[block + nr].advice == mem.blocks[block].advice &&
 	       mem.blocks[block + nr].backing == mem.blocks[block].backing)
 		nr++;
 	return nr;

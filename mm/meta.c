@@ -12,6 +12,10 @@
 
 #include <sys/mman.h>
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 #define META_ALIGN	64UL
 #define META_CHUNK	(1UL << 20)	/* address space; touched as it is used */
 
@@ -132,6 +136,16 @@ int meta_open(void *p, size_t bytes)
 		__atomic_store_n(open_cache_slot(start), start,
 				 __ATOMIC_RELEASE);
 	return 0;
+}
+
+void meta_populate(void *p, size_t bytes)
+{
+	uintptr_t start = ALIGN_DOWN((uintptr_t)p, PAGE_BYTES);
+	uintptr_t end = ALIGN((uintptr_t)p + bytes, PAGE_BYTES);
+	int saved = errno;
+
+	madvise((void *)start, end - start, MADV_POPULATE_WRITE);
+	errno = saved;
 }
 
 void *meta_reserve(size_t bytes, int prot)

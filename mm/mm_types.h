@@ -61,7 +61,13 @@ enum slab_state {
  * @bucket: the partial list it is on; under list_lock
  * @nr_pages: length of a PAGE_LARGE run
  * @counter: id of what it is charged to, or 0
+ * @nr_hollow: of the second page of a slab: objects that lie on hollow pages, and
+ *	on no freelist; written by the slab's owner
+ * @seen: likewise, the objects that were out when it was looked at for pages to
+ *	be hollow, or NOT_SEEN; under list_lock
  * @key: in every link of the slab; outlives it, so that the next one differs
+ * @hollow: of the second page of a slab: bit i: its page i is hollow, that is,
+ *	has no memory, and all that lies on it is free; likewise
  */
 struct page {
 	u8 type;
@@ -79,8 +85,14 @@ struct page {
 			u32 nr_pages;
 			u16 counter;
 		};
+		struct {
+			u16 nr_hollow, seen;
+		};
 	};
-	u64 key;
+	union {
+		u64 key;
+		u64 hollow;
+	};
 };
 static_assert(sizeof(struct page) == 32, "a page descriptor is 32 bytes");
 
@@ -97,29 +109,48 @@ enum backing {
  * struct pageblock - 2 MiB of address space
  * @free: bit i set: page i is free. A free block of order k is 2^k set bits,
  *	aligned; so neighbours merge by themselves
+ * @released: bit i set: page i is free, and the system has its memory; the next
+ *	touch finds zeroes
  * @next: block number of the next one on the same list, or NO_PFN; under
  *	the zone's lock, as all that follows
  * @prev: the one before
  * @nr_free: bits set in @free
+ * @nr_released: bits set in @released
  * @list: list that it is on, or -1
+ * @report: list of those with something to release that it is on, or -1
  * @backing: enum backing
  * @huge_shift: log2 of the size of the huge page under it (hugetlb only)
  * @dirty: some page of it was freed since the block came up, so that its free
  *	pages may not be zero
  * @first: it begins a mapping; those of a run that is not are one mapping
  * @lazy: nothing of it was touched when it came up
- * @advice: of a lazy or blank one, enum advice: what the kernel was told
+ * @advice: enum advice: what the kernel was told of huge pages in it
  * @early: came up in base pages by options.small_first, and was never full
+ * @broken: pages of it were released, so that no huge page is under it
+ * @whole: its memory goes back to the system as a whole only
+ * @unit_idle: of the first one of a hugetlb page, how many of its blocks are
+ *	idle
+ * @report_next: the next one on its list of @report, which is a ring
+ * @report_prev: the one before
  * @nr_blank: of the first one of a blank run, its length
  * @newer: of the first one of a warm run, that of the next by age, or NO_PFN
  * @older: likewise
  * @warmth: likewise, what each block of it counts for; 0: nothing is resident
+ * @up: it is one of those that nr_up of the zone counts, and not lazy
+ * @looked: what mm/khugepaged.c found when it looked last
+ * @collapsing: it is being collapsed; cleared by what makes that void
+ * @backoff: the kernel would not, so many times in a row
+ * @skip: so many looks until it is tried again
+ * @nr_hollow: pages in use that have no memory
+ * @absent: released pages of it were taken, and who took them has not seen it
+ *	yet (mm/repopulate.c)
  */
 struct pageblock {
 	u64 free[PAGEBLOCK_PAGES / 64];
+	u64 released[PAGEBLOCK_PAGES / 64];
 	u32 next, prev;
-	u16 nr_free;
-	signed char list;
+	u16 nr_free, nr_released;
+	signed char list, report;
 	u8 backing;
 	u8 huge_shift;
 	u8 dirty;
@@ -127,11 +158,22 @@ struct pageblock {
 	u8 lazy;
 	u8 advice;
 	u8 early;
+	u8 broken;
+	u8 whole;
+	u16 unit_idle;
+	u32 report_next, report_prev;
 	u32 nr_blank;
 	u32 newer, older;
 	u8 warmth;
-	u8 spare[27];
+	u8 up;
+	u8 looked;
+	u8 collapsing;
+	u8 backoff;
+	u16 skip;
+	u16 nr_hollow;
+	u8 absent;
+	u8 spare;
 };
-static_assert(sizeof(struct pageblock) == 128, "two cache lines");
+static_assert(sizeof(struct pageblock) == 192, "three cache lines");
 
 #endif /* MM_TYPES_H */

@@ -18,11 +18,13 @@
  * @rest: pages in it and those after it
  * @idle: pageblocks there that are up and idle, or blank
  * @fresh: pageblocks after these that are to be brought up
+ * @absent: as of run_absent(), of what was up
  */
 struct growth {
 	u32 end, tail;
 	u32 block, rest;
 	u32 idle, fresh;
+	u64 absent;
 };
 
 static bool growth_plan(const struct zone *z, struct growth *g, u32 pfn, u32 nr,
@@ -68,8 +70,10 @@ static bool claim_rest(struct zone *z, struct growth *g, bool lazy,
 	if (g->fresh && (flags & RN_NOWAIT ||
 			 !blocks_claim_at(z, g->block + g->idle, g->fresh)))
 		return false;
-	blank_publish(z, g->block, g->idle);
-	return true;
+	if (blank_publish(z, g->block, g->idle))
+		return true;
+	blocks_unclaim(z, g->block + g->idle, g->fresh);
+	return false;
 }
 
 /* Under zone.lock. Pages of the idle blocks, all but the fresh ones. */
@@ -84,20 +88,34 @@ static bool growth_take(struct zone *z, struct growth *g, bool lazy,
 	u32 last = g->end >> PAGEBLOCK_ORDER;
 	bool zeroed;
 
-	if (g->tail && !pageblock_take_at(&mem.blocks[last],
-					  g->end % PAGEBLOCK_PAGES, g->tail))
+	if (g->tail && !pageblock_has(&mem.blocks[last],
+				      g->end % PAGEBLOCK_PAGES, g->tail))
 		return false;
-	if (g->rest && !claim_rest(z, g, lazy, flags)) {
-		if (g->tail)
-			pageblock_put(&mem.blocks[last],
-				      g->end % PAGEBLOCK_PAGES, g->tail);
+	if (g->rest && !claim_rest(z, g, lazy, flags))
+		return false;
+	if (!run_charge(g->end, g->tail + idle_pages(g))) {
+		blocks_unclaim(z, g->block + g->idle, g->fresh);
 		return false;
 	}
 	if (g->tail)
-		block_requeue(z, last);
+		block_take_at(z, last, g->end % PAGEBLOCK_PAGES, g->tail);
 	if (g->idle)
 		pages_take_run(z, g->block, idle_pages(g), &zeroed);
+	if (g->tail || g->idle)
+		g->absent = run_absent(g->end, g->tail + idle_pages(g));
 	return true;
+}
+
+/* What was released of it comes back; if not, nothing of it is taken. */
+static bool growth_repopulate(struct zone *z, const struct growth *g)
+{
+	if (likely(!g->absent) ||
+	    run_repopulate(z, g->end, g->tail + idle_pages(g), g->absent))
+		return true;
+	lock(&z->lock);
+	blocks_unclaim(z, g->block + g->idle, g->fresh);
+	unlock(&z->lock);
+	return false;
 }
 
 /* Where the fresh blocks could not be brought up. */
@@ -119,6 +137,7 @@ static void publish_fresh(struct zone *z, const struct growth *g)
 	lock(&z->lock);
 	blocks_publish(z, g->block + g->idle, g->fresh);
 	pages_take_run(z, g->block + g->idle, g->rest - idle_pages(g), &zeroed);
+	blocks_settle_charge(g->block + g->idle, g->fresh);
 	unlock(&z->lock);
 }
 
@@ -133,7 +152,7 @@ bool pages_extend(u32 pfn, u32 nr, u32 new_nr, rn_gfp_t flags)
 	lock(&z->lock);
 	ok = growth_take(z, &g, run_is_lazy(new_nr), flags);
 	unlock(&z->lock);
-	if (!ok)
+	if (!ok || !growth_repopulate(z, &g))
 		return false;
 	if (g.fresh && !blocks_bring_up_at(z, g.block + g.idle, g.fresh,
 					   new_nr, flags)) {
@@ -171,7 +190,7 @@ static void move_descriptors(const struct move *m)
 		*new = *old;
 		new->dirty = 1;
 		memset(old, 0, sizeof(*old));
-		old->list = -1;
+		old->list = old->report = -1;
 	}
 }
 
@@ -189,6 +208,7 @@ static void move_finish(struct zone *z, const struct move *m, u32 new_nr,
 	move_descriptors(m);
 	blocks_publish(z, m->to + m->whole, m->more);
 	pages_take_run(z, m->to + m->whole, new_nr - moved, &zeroed);
+	blocks_settle_charge(m->to + m->whole, m->more);
 	if (m->tail)
 		pages_put_run(z, old_tail, m->tail, false);
 	if (!lost)

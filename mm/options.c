@@ -54,6 +54,48 @@ static void read_size(const char *name, size_t *where)
 		       name, value);
 }
 
+/* "HARD" or "SOFT,HARD". */
+static bool parse_limits(const char *value, size_t *soft, size_t *hard)
+{
+	size_t len = strcspn(value, ",");
+	char first[32];
+
+	*soft = 0;
+	if (value[len]) {
+		if (len >= sizeof(first))
+			return false;
+		memcpy(first, value, len);
+		first[len] = '\0';
+		*soft = parse_size(first);
+		if (!*soft)
+			return false;
+		value += len + 1;
+	}
+	*hard = parse_size(value);
+	return *hard && *soft <= *hard;
+}
+
+static void read_limit(void)
+{
+	const char *value = secure_getenv("RN_LIMIT");
+	size_t soft, hard;
+
+	if (!value)
+		return;
+	if (!parse_limits(value, &soft, &hard)) {
+		report("RN_LIMIT=%s is not HARD or SOFT,HARD, sizes such as "
+		       "512M, SOFT not above HARD; ignored", value);
+		return;
+	}
+	if (hard < PAGEBLOCK_BYTES) {
+		report("RN_LIMIT=%s leaves no room for a single pageblock of "
+		       "2M; ignored", value);
+		return;
+	}
+	options.limit_soft = soft;
+	options.limit_hard = hard;
+}
+
 static void read_huge_size(void)
 {
 	size_t bytes = 0;
@@ -195,6 +237,7 @@ static void read_slabinfo(void)
 
 	options.slabinfo = secure_getenv("RN_SLABINFO");
 	options.vmstat = secure_getenv("RN_VMSTAT");
+	options.memmap = secure_getenv("RN_MEMMAP");
 	if (!value)
 		return;
 	options.slabinfo_signal = parse_signal(value);
@@ -204,10 +247,40 @@ static void read_slabinfo(void)
 		options.slabinfo = "stderr";
 }
 
+static void read_decay(void)
+{
+	const char *value = secure_getenv("RN_DECAY_MS");
+	char *end;
+	long ms;
+
+	if (!value)
+		return;
+	errno = 0;
+	ms = strtol(value, &end, 10);
+	if (errno || end == value || *end || ms < -1 || ms > INT32_MAX)
+		report("RN_DECAY_MS=%s is not a number of milliseconds, or -1 "
+		       "for never; ignored", value);
+	else
+		options.decay_ms = (int)ms;
+}
+
+static void read_switch(const char *name, bool *where)
+{
+	const char *value = secure_getenv(name);
+
+	if (!value)
+		return;
+	if (strcmp(value, "0") && strcmp(value, "1"))
+		report("%s=%s is not 0 or 1; ignored", name, value);
+	else
+		*where = *value == '1';
+}
+
 static const char *const known[] = {
-	"RN_FORK", "RN_HUGEPAGESIZE", "RN_HUGETLB", "RN_LADDER", "RN_PERCPU",
-	"RN_PERCPU_BUDGET", "RN_RESERVATION", "RN_RESERVE", "RN_SLABINFO",
-	"RN_SLABINFO_SIGNAL", "RN_VMSTAT",
+	"RN_BACKGROUND", "RN_DECAY_MS", "RN_FORK", "RN_HUGEPAGESIZE",
+	"RN_HUGETLB", "RN_LADDER", "RN_LIMIT", "RN_PERCPU", "RN_PERCPU_BUDGET",
+	"RN_MEMMAP", "RN_RESERVATION", "RN_RESERVE", "RN_SLABINFO",
+	"RN_SLABINFO_SIGNAL", "RN_STATS_SHM", "RN_VMSTAT",
 };
 
 /* A misspelt option must not be dropped in silence. */
@@ -239,6 +312,10 @@ void options_read(void)
 	read_percpu();
 	read_size("RN_PERCPU_BUDGET", &options.percpu_budget);
 	read_fork();
+	read_limit();
 	read_slabinfo();
+	read_decay();
+	read_switch("RN_BACKGROUND", &options.background);
+	read_switch("RN_STATS_SHM", &options.stats_shm);
 	report_unknown();
 }

@@ -18,6 +18,8 @@ int page_alloc_init(void)
 {
 	int err = 0;
 
+	limit_init();
+	verify_nodes = numa_several();
 	if (rung_in_ladder(RUNG_HUGETLB))
 		hugetlb_init();
 	zones = meta_alloc(nr_node_ids() * sizeof(*zones));
@@ -42,11 +44,10 @@ static u32 take_partial(struct zone *z, enum class c, u32 nr, bool *zeroed)
 		return NO_PFN;
 	block = z->list[c][from + __builtin_ctzll(mask)];
 	b = &mem.blocks[block];
-	page = pageblock_take(b, nr);
+	page = block_take(z, block, nr);
 	if (unlikely(page < 0))
-		bug("pageblock %u is on a list it does not belong on", block);
+		return NO_PFN;
 	*zeroed = !b->dirty;
-	block_requeue(z, block);
 	return (block << PAGEBLOCK_ORDER) + page;
 }
 
@@ -58,10 +59,9 @@ u32 pages_take_run(struct zone *z, u32 block, u32 nr, bool *zeroed)
 	for (; nr; block++) {
 		u32 n = min(nr, PAGEBLOCK_PAGES);
 
-		if (unlikely(!pageblock_take_at(&mem.blocks[block], 0, n)))
+		if (unlikely(!block_take_at(z, block, 0, n)))
 			bug("pageblock %u is idle and not free", block);
 		*zeroed &= !mem.blocks[block].dirty;
-		block_requeue(z, block);
 		nr -= n;
 	}
 	return pfn;
@@ -76,7 +76,7 @@ static u32 take_blank(struct zone *z, u32 nr, bool *zeroed)
 	bool dirty = block != NO_BLOCK;
 
 	if (block == NO_BLOCK)
-		block = blank_take(z, need);
+		block = blank_take_charged(z, need);
 	if (block == NO_BLOCK)
 		return NO_PFN;
 	blank_up_full(z, block, whole, dirty);
@@ -89,104 +89,145 @@ static u32 take_blank(struct zone *z, u32 nr, bool *zeroed)
 static u32 take_idle(struct zone *z, u32 nr, bool hugetlb_only, bool *zeroed)
 {
 	enum run_kind kind = hugetlb_only ? RUN_IDLE_HUGETLB : RUN_IDLE;
-	u32 idle = z->nr_idle[CLASS_HUGETLB];
+	u32 idle = hugetlb_only ? z->nr_idle[CLASS_HUGETLB] : zone_nr_idle(z);
 	u32 need = DIV_ROUND_UP(nr, PAGEBLOCK_PAGES), block;
 
-	if (!hugetlb_only)
-		idle += z->nr_idle[CLASS_OTHER];
 	if (idle < need)
 		return NO_PFN;
 	block = run_find(z, kind, need, 1);
-	if (block == NO_BLOCK)
+	if (block == NO_BLOCK || !run_charge(block << PAGEBLOCK_ORDER, nr))
 		return NO_PFN;
 	return pages_take_run(z, block, nr, zeroed);
 }
 
-u32 zone_take(struct zone *z, u32 nr, bool hugetlb_only, bool *zeroed)
+static u32 take(struct zone *z, u32 nr, bool hugetlb_only, bool *zeroed)
 {
+	enum class last = hugetlb_only ? CLASS_HUGETLB : CLASS_BROKEN;
 	u32 pfn = NO_PFN;
-	bool full = false;
 
-	lock(&z->lock);
-	if (nr <= PAGEBLOCK_PAGES)
-		pfn = take_partial(z, CLASS_HUGETLB, nr, zeroed);
-	if (pfn == NO_PFN && nr <= PAGEBLOCK_PAGES && !hugetlb_only)
-		pfn = take_partial(z, CLASS_OTHER, nr, zeroed);
+	for (enum class c = CLASS_HUGETLB; pfn == NO_PFN && c <= last; c++)
+		if (nr <= PAGEBLOCK_PAGES)
+			pfn = take_partial(z, c, nr, zeroed);
 	if (pfn == NO_PFN)
 		pfn = take_idle(z, nr, hugetlb_only, zeroed);
 	if (pfn == NO_PFN && !hugetlb_only && run_is_lazy(nr))
 		pfn = take_blank(z, nr, zeroed);
-	if (pfn != NO_PFN)
+	return pfn;
+}
+
+/* NO_PFN too where released pages of a run that was found did not come back. */
+static u32 try_take(struct zone *z, u32 nr, bool hugetlb_only, bool *zeroed,
+		    bool *again)
+{
+	bool full = false;
+	u64 absent = 0;
+	u32 pfn;
+
+	lock(&z->lock);
+	pfn = take(z, nr, hugetlb_only, zeroed);
+	if (pfn != NO_PFN) {
 		full = early_is_full(pfn >> PAGEBLOCK_ORDER);
+		absent = run_absent(pfn, nr);
+	}
 	unlock(&z->lock);
 	if (unlikely(full))
 		early_collapse(z, pfn >> PAGEBLOCK_ORDER);
+	*again = unlikely(absent) && !run_repopulate(z, pfn, nr, absent);
+	return *again ? NO_PFN : pfn;
+}
+
+/* The second time what is released is out of question (run_charge()). */
+u32 zone_take(struct zone *z, u32 nr, bool hugetlb_only, bool *zeroed)
+{
+	bool again;
+	u32 pfn = try_take(z, nr, hugetlb_only, zeroed, &again);
+
+	if (unlikely(again))
+		pfn = try_take(z, nr, hugetlb_only, zeroed, &again);
 	return pfn;
 }
 
 /* --- giving back --- */
 
+/* Pages of lazy blocks that are free, and were discarded before. */
+static void set_released(struct zone *z, u32 pfn, u32 nr)
+{
+	while (nr) {
+		u32 block = pfn >> PAGEBLOCK_ORDER;
+		u32 page = pfn % PAGEBLOCK_PAGES;
+		u32 n = min(nr, PAGEBLOCK_PAGES - page);
+
+		if (mem.blocks[block].lazy)
+			block_set_released(z, block, page, n);
+		pfn += n;
+		nr -= n;
+	}
+}
+
 void pages_put_run(struct zone *z, u32 pfn, u32 nr, bool zero)
 {
+	zone_see_used(z);
 	while (nr) {
 		u32 block = pfn >> PAGEBLOCK_ORDER;
 		u32 page = pfn % PAGEBLOCK_PAGES;
 		u32 n = min(nr, PAGEBLOCK_PAGES - page);
 		struct pageblock *b = &mem.blocks[block];
 
-		if (unlikely(!pageblock_put(b, page, n)))
+		if (unlikely(!block_put(z, block, page, n)))
 			bug("pages freed twice: %u pages at %p", n,
 			    pfn_to_ptr(pfn));
 		if (!zero || !b->lazy)
 			b->dirty = 1;
 		else if (n == PAGEBLOCK_PAGES)
 			b->dirty = 0;
-		block_requeue(z, block);
 		pfn += n;
 		nr -= n;
 	}
 }
 
 /*
- * Idle blocks that stay for the next burst. Trimming begins at twice as many,
- * so that a load at the boundary does not map and unmap in turns. How much of
- * a lazy block is memory is not known.
+ * A lazy run, by its owner: then nobody else can touch it yet. What is to become
+ * of it; all of it is discarded where @head is all of it.
  */
-static u32 zone_keep(const struct zone *z)
+static struct cooled cool(struct zone *z, u32 pfn, u32 nr)
 {
-	return 1 + (zone_nr_up(z) - z->lazy) / 32;
-}
+	struct cooled cooled = { 0 };
 
-/* Blocks that may go now, when @keep are to stay idle. */
-static u32 zone_excess(const struct zone *z, u32 keep)
-{
-	u32 idle = zone_nr_idle(z), up = zone_nr_up(z);
-	u32 over = idle > keep ? idle - keep : 0;
-
-	return min(over, up > z->reserved ? up - z->reserved : 0);
-}
-
-/*
- * A lazy run, by its owner: then nobody else can touch it yet. True if it was
- * discarded; otherwise *@warmth may be what it becomes.
- */
-static bool cool(struct zone *z, u32 pfn, u32 nr, u32 *warmth)
-{
 	if (!run_is_lazy(nr))
-		return false;
-	*warmth = warm_grade(z, pfn, nr);
-	return !*warmth && run_discard(pfn, nr);
+		return cooled;
+	cooled = warm_grade(z, pfn, nr);
+	if (!cooled.warmth && run_discard(pfn, nr))
+		cooled.head = nr;
+	return cooled;
 }
 
 /* Under zone.lock. Blocks that it fills do not become idle first. */
-static void put_blank(struct zone *z, u32 pfn, u32 nr, bool zero, u32 warmth)
+static void put_blank(struct zone *z, u32 pfn, u32 nr,
+		      const struct cooled *cooled)
 {
 	u32 whole = blank_detach_full(z, pfn, nr);
 	u32 done = whole << PAGEBLOCK_ORDER;
 
-	pages_put_run(z, pfn + done, nr - done, zero);
+	pages_put_run(z, pfn + done, nr - done, cooled->head == nr);
+	if (cooled->head > done)
+		set_released(z, pfn + done, cooled->head - done);
+	set_released(z, pfn + nr - cooled->tail, cooled->tail);
 	blank_settle(z, pfn >> PAGEBLOCK_ORDER,
-		     ((pfn + nr - 1) >> PAGEBLOCK_ORDER) + 1, whole, warmth);
+		     ((pfn + nr - 1) >> PAGEBLOCK_ORDER) + 1, whole,
+		     cooled->warmth);
+}
+
+/* What is too much now goes back. Without the lock. */
+static void balance(struct zone *z, bool hot, bool drop, bool over)
+{
+	u32 warm;
+
+	if (hot)
+		warm_trim(z);
+	if (drop)
+		blank_drop(z, &warm);
+	if (over)
+		zone_balance(z);
 }
 
 void pages_free(u32 pfn, u32 nr)
@@ -194,94 +235,79 @@ void pages_free(u32 pfn, u32 nr)
 	struct zone *z = pfn_zone(pfn);
 	u32 first = pfn >> PAGEBLOCK_ORDER;
 	u32 last = (pfn + nr - 1) >> PAGEBLOCK_ORDER;
-	u32 warmth = 0, keep, warm;
-	bool zero = cool(z, pfn, nr, &warmth), trim, drop, hot;
+	struct cooled cooled = cool(z, pfn, nr);
+	bool hot, drop, over;
 
 	lock(&z->lock);
-	if (zero || warmth)
-		put_blank(z, pfn, nr, zero, warmth);
+	if (cooled.head == nr || cooled.warmth)
+		put_blank(z, pfn, nr, &cooled);
 	else
 		pages_put_run(z, pfn, nr, false);
-	keep = zone_keep(z);
-	trim = zone_excess(z, 2 * keep);
 	hot = warm_is_too_much(z);
 	drop = blank_is_too_much(z);
+	over = zone_is_over(z);
 	unlock(&z->lock);
-	if (hot)
-		warm_trim(z);
-	if (drop)
-		blank_drop(z, &warm);
 	if (nr >= HUGE_RUN_BLOCKS << PAGEBLOCK_ORDER)
-		zone_trim(z, first, last + 1, 0);
-	else if (trim)
-		zone_trim(z, z->first, z->first + z->nr_blocks, keep);
+		zone_trim(z, first, last + 1, 0, WHY_FREE, NULL);
+	balance(z, hot, drop, over);
 }
 
-/* A run of blocks that is idle, on its way down; NO_BLOCK if none may go. */
-static u32 detach_top(struct zone *z, u32 from, u32 to, u32 keep, u32 *nr)
+void pages_free_hollow(u32 pfn, u32 nr, u64 hollow)
 {
-	u32 most, block = NO_BLOCK;
+	struct zone *z = pfn_zone(pfn);
+	u32 block = pfn >> PAGEBLOCK_ORDER, page = pfn % PAGEBLOCK_PAGES;
+	bool over;
 
 	lock(&z->lock);
-	most = zone_excess(z, keep);
-	if (most)
-		block = run_find_idle_top(z, from, to, most, nr);
-	if (block != NO_BLOCK)
-		blocks_detach(z, block, *nr);
+	block_count_hollow(z, block, -__builtin_popcountll(hollow));
+	pages_put_run(z, pfn, nr, false);
+	for (u32 i = 0; i < nr; i++)
+		if (hollow >> i & 1)
+			block_set_released(z, block, page + i, 1);
+	over = zone_is_over(z);
 	unlock(&z->lock);
-	return block;
+	balance(z, false, false, over);
 }
 
-size_t zone_trim(struct zone *z, u32 from, u32 to, u32 keep)
+/* What was refused for want of memory on its node may be tried again. */
+static bool end_shortage(struct zone *z)
 {
-	size_t bytes = 0;
-	u32 block, nr;
+	bool was;
 
-	while ((block = detach_top(z, from, to, keep, &nr)) != NO_BLOCK) {
-		bool down = blocks_offline(block, nr);
-
-		lock(&z->lock);
-		if (down)
-			blocks_retire(z, block, nr);
-		else
-			blocks_reattach(z, block, nr);
-		unlock(&z->lock);
-		if (down)
-			bytes += (size_t)nr << PAGEBLOCK_SHIFT;
-		to = block;
-	}
-	return bytes;
+	lock(&z->lock);
+	was = zone_is_short(z);
+	zone_is_short_no_more(z);
+	unlock(&z->lock);
+	return was;
 }
 
-/* Bytes of memory given back; *@blank: address space too. */
-static size_t shrink(bool *blank)
+/* True if there is more of memory or of addresses now. */
+static bool make_room(void)
 {
-	size_t bytes = 0;
+	bool room = false;
 	u32 warm;
 
-	*blank = false;
 	for (int n = 0; n < nr_node_ids(); n++) {
 		struct zone *z = &zones[n];
 
-		bytes += zone_trim(z, z->first, z->first + z->nr_blocks, 0);
-		*blank |= blank_drop(z, &warm) > 0;
-		bytes += (size_t)warm << PAGEBLOCK_SHIFT;
+		room |= end_shortage(z);
+		room |= zone_trim(z, z->first, z->first + z->nr_blocks, 0,
+				  WHY_PRESSURE, NULL) > 0;
+		room |= blank_drop(z, &warm) > 0;
 	}
-	return bytes;
+	return room;
 }
 
 size_t pages_shrink(void)
 {
-	bool blank;
+	size_t bytes = 0;
+	u32 warm;
 
-	return shrink(&blank);
-}
-
-static bool make_room(void)
-{
-	bool blank;
-
-	return shrink(&blank) || blank;
+	for (int n = 0; n < nr_node_ids(); n++) {
+		blank_drop(&zones[n], &warm);
+		bytes += (size_t)warm << PAGEBLOCK_SHIFT;
+	}
+	return bytes + pages_release(0, WHY_TRIM);
 }
 
 /* --- allocating --- */
@@ -307,6 +333,8 @@ static u32 alloc_once(u32 nr, int node, rn_gfp_t flags, bool *zeroed)
 {
 	u32 pfn = take_anywhere(nr, node, flags, zeroed);
 
+	if (pfn == NO_PFN && !(flags & RN_NOWAIT) && limit_reclaim_soft(nr))
+		pfn = take_anywhere(nr, node, flags, zeroed);
 	if (pfn == NO_PFN && !(flags & RN_NOWAIT))
 		pfn = ladder_climb(nr, node, flags, zeroed);
 	return pfn;

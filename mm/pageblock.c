@@ -9,6 +9,9 @@
  * page of each. Level k + 1 is the pairs of level k. Up to order 5 a pair lies
  * within a word; from order 6 on a level is one byte, a bit for each word.
  *
+ * Of the free pages some are released: the system has their memory. Those that
+ * are resident are taken first, as if they were all that is free.
+ *
  * All under the zone's lock.
  */
 #include "internal.h"
@@ -30,12 +33,12 @@ static const u8 word_starts[] = { 0xff, 0x55, 0x11, 0x01 };
 static_assert(WORD_ORDER + WORD_LEVELS - 1 == PAGEBLOCK_ORDER,
 	      "words and levels of words make up a pageblock");
 
-static u8 full_words(const struct pageblock *b)
+static u8 full_words(const u64 *map)
 {
 	u8 full = 0;
 
 	for (unsigned int i = 0; i < WORDS; i++)
-		full |= (b->free[i] == ~0ULL) << i;
+		full |= (map[i] == ~0ULL) << i;
 	return full;
 }
 
@@ -59,7 +62,7 @@ static bool pair_pages(u64 *level, unsigned int k)
 
 int pageblock_largest(const struct pageblock *b)
 {
-	u8 words = full_words(b), next;
+	u8 words = full_words(b->free), next;
 	u64 level[WORDS];
 	unsigned int k;
 
@@ -81,9 +84,9 @@ int pageblock_largest(const struct pageblock *b)
 }
 
 /* First page of a free block of order @k or, if none is exact, larger. */
-static int find_in_words(const struct pageblock *b, unsigned int k)
+static int find_in_words(const u64 *map, unsigned int k)
 {
-	u8 level = full_words(b);
+	u8 level = full_words(map);
 
 	for (unsigned int j = 0; j < WORD_LEVELS; j++) {
 		u8 next = 0, exact;
@@ -99,11 +102,11 @@ static int find_in_words(const struct pageblock *b, unsigned int k)
 	return -1;
 }
 
-static int find_free(const struct pageblock *b, unsigned int k)
+static int find_free(const u64 *map, unsigned int k)
 {
 	u64 level[WORDS], next[WORDS];
 
-	memcpy(level, b->free, sizeof(level));
+	memcpy(level, map, sizeof(level));
 	for (unsigned int j = 0; k < WORD_ORDER && j < WORD_ORDER; j++) {
 		memcpy(next, level, sizeof(next));
 		for (unsigned int i = 0; i < WORDS; i++) {
@@ -119,7 +122,7 @@ static int find_free(const struct pageblock *b, unsigned int k)
 		}
 		memcpy(level, next, sizeof(level));
 	}
-	return find_in_words(b, k);
+	return find_in_words(map, k);
 }
 
 /* The bits of word @i that [page, page + nr) covers. */
@@ -137,29 +140,73 @@ static bool in_block(unsigned int page, unsigned int nr)
 	return nr && nr <= PAGEBLOCK_PAGES && page <= PAGEBLOCK_PAGES - nr;
 }
 
-bool pageblock_take_at(struct pageblock *b, unsigned int page, unsigned int nr)
+bool pageblock_has(const struct pageblock *b, unsigned int page,
+		   unsigned int nr)
 {
 	if (!in_block(page, nr))
 		return false;
 	for (unsigned int i = 0; i < WORDS; i++)
 		if (~b->free[i] & word_mask(i, page, nr))
 			return false;
-	for (unsigned int i = 0; i < WORDS; i++)
-		b->free[i] &= ~word_mask(i, page, nr);
-	b->nr_free -= nr;
 	return true;
 }
 
-int pageblock_take(struct pageblock *b, unsigned int nr)
+static void clear_released(struct pageblock *b, unsigned int page,
+			   unsigned int nr)
+{
+	for (unsigned int i = 0; i < WORDS; i++) {
+		u64 had = b->released[i] & word_mask(i, page, nr);
+
+		b->released[i] &= ~had;
+		b->nr_released -= __builtin_popcountll(had);
+	}
+}
+
+bool pageblock_take_at(struct pageblock *b, unsigned int page, unsigned int nr)
+{
+	if (!pageblock_has(b, page, nr))
+		return false;
+	for (unsigned int i = 0; i < WORDS; i++)
+		b->free[i] &= ~word_mask(i, page, nr);
+	b->nr_free -= nr;
+	if (b->nr_released)
+		clear_released(b, page, nr);
+	return true;
+}
+
+/* As find_free() in what is resident; -1 too where that is no part of it. */
+static int find_resident(const struct pageblock *b, unsigned int nr)
+{
+	u64 map[WORDS];
+
+	if (!b->nr_released || b->nr_free - b->nr_released < (int)nr)
+		return -1;
+	for (unsigned int i = 0; i < WORDS; i++)
+		map[i] = b->free[i] & ~b->released[i];
+	return find_free(map, order_base_2(nr));
+}
+
+int pageblock_find(const struct pageblock *b, unsigned int nr)
 {
 	int page;
 
 	if (!in_block(0, nr) || nr > b->nr_free)
 		return -1;
-	page = find_free(b, order_base_2(nr));
-	if (page >= 0)
-		pageblock_take_at(b, page, nr);
+	page = find_resident(b, nr);
+	if (page < 0)
+		page = find_free(b->free, order_base_2(nr));
 	return page;
+}
+
+unsigned int pageblock_count_released(const struct pageblock *b,
+				      unsigned int page, unsigned int nr)
+{
+	unsigned int sum = 0;
+
+	for (unsigned int i = 0; i < WORDS; i++)
+		sum += __builtin_popcountll(b->released[i] &
+					    word_mask(i, page, nr));
+	return sum;
 }
 
 bool pageblock_put(struct pageblock *b, unsigned int page, unsigned int nr)
@@ -173,4 +220,56 @@ bool pageblock_put(struct pageblock *b, unsigned int page, unsigned int nr)
 		b->free[i] |= word_mask(i, page, nr);
 	b->nr_free += nr;
 	return true;
+}
+
+void pageblock_set_released(struct pageblock *b, unsigned int page,
+			    unsigned int nr)
+{
+	for (unsigned int i = 0; i < WORDS; i++) {
+		u64 new = word_mask(i, page, nr) & ~b->released[i];
+
+		b->released[i] |= new;
+		b->nr_released += __builtin_popcountll(new);
+	}
+}
+
+void pageblock_clear_released(struct pageblock *b)
+{
+	memset(b->released, 0, sizeof(b->released));
+	b->nr_released = 0;
+}
+
+/* The lowest @nr bits of @word that are set. */
+static u64 lowest_bits(u64 word, unsigned int nr)
+{
+	u64 rest = word;
+
+	while (rest && nr--)
+		rest &= rest - 1;
+	return word & ~rest;
+}
+
+unsigned int pageblock_isolate(struct pageblock *b, unsigned int most,
+			       u64 *pages)
+{
+	unsigned int nr = 0;
+
+	for (unsigned int i = 0; i < WORDS; i++) {
+		pages[i] = lowest_bits(b->free[i] & ~b->released[i], most - nr);
+		b->free[i] &= ~pages[i];
+		nr += __builtin_popcountll(pages[i]);
+	}
+	b->nr_free -= nr;
+	return nr;
+}
+
+void pageblock_putback(struct pageblock *b, const u64 *pages,
+		       const u64 *released)
+{
+	for (unsigned int i = 0; i < WORDS; i++) {
+		b->free[i] |= pages[i];
+		b->released[i] |= released[i];
+		b->nr_free += __builtin_popcountll(pages[i]);
+		b->nr_released += __builtin_popcountll(released[i]);
+	}
 }

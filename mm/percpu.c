@@ -1,32 +1,19 @@
 // SPDX-License-Identifier: MIT
 /*
- * Per-CPU slots: how a thread finds its own, steps that only slow paths take,
- * and how another CPU's slot is emptied.
+ * Per-CPU slots: how a thread finds its own, and steps that only slow paths
+ * take. What is done to other CPUs' slots is in drain.c.
  *
  * With rseq a slot is changed only by sequences that run on its CPU; a
  * sequence compares what the slow path saw a moment ago and commits one store.
  * Without rseq the same steps are done under slot->lock, on any slot that can
  * be locked: nothing depends on a slot being that of the CPU, since the row
  * says which node its objects lie on.
- *
- * Emptying another CPU's slot (percpu_drain), under drain_mutex:
- *   1. main = &closed_sheaf in the slot of each CPU
- *   2. membarrier: on every CPU, sequences in flight are aborted or done
- *   3. read main again: a percpu_swap() in flight may have committed over it;
- *      unless all still say closed, back to 1
- *   4. no sequence can commit to these slots now: take what is in them
- *   5. main = NULL opens a slot, empty
- * Without the fence (it may be forbidden while the program runs) nothing is
- * taken, and the slots open again with what is in them.
- * Meanwhile threads on those CPUs find neither objects nor room and are served
- * from the barn by the slow path; nobody spins.
  */
 #define _GNU_SOURCE
 #include "percpu.h"
 
 #include <linux/membarrier.h>
 #include <sched.h>
-#include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/mman.h>
@@ -45,14 +32,25 @@
 #define RSEQ_MM_CID		24
 
 /* Slots are opened for writing in units of what meta_open() does. */
-#define OPEN_SHIFT		16
+#define OPEN_SHIFT		(SLOT_SHIFT + ROWS_OPENED_SHIFT)
 #define OPEN_BITS		(SLOTS_SHIFT - OPEN_SHIFT)
 
 /* Absent before glibc 2.35; then there is no rseq. */
 extern const ptrdiff_t __rseq_offset __attribute__((weak));
 extern const unsigned int __rseq_size __attribute__((weak));
 
-struct hot hot;
+/* Tracers count in it (mm/tracepoint.c). */
+struct hot hot __semaphore;
+
+/* By the names that they look for, one for all four. */
+#define TRACED(event)							\
+	".globl libslab_" event "_semaphore\n"				\
+	".hidden libslab_" event "_semaphore\n"				\
+	".set libslab_" event "_semaphore, hot + 6\n"
+__asm__(TRACED("kmalloc") TRACED("kfree")
+	TRACED("kmem_cache_alloc") TRACED("kmem_cache_free"));
+static_assert(offsetof(struct hot, traced) == 6, "known to the assembler");
+
 struct sheaf closed_sheaf;
 u64 rseq_aborts;
 unsigned int row_node_shift;
@@ -65,11 +63,7 @@ static struct {
 	bool cid;
 	const char *why;	/* there is no rseq */
 	u32 *opened;		/* by index: bit i, unit i is writable */
-	u64 closes, fences, refused;
 } pcpu;
-
-static struct lock drain_mutex;
-static unsigned int draining;	/* the row, or 0, which is nobody's */
 
 static int membarrier(int command)
 {
@@ -130,7 +124,8 @@ int percpu_init(void)
 	if (!pcpu.slots || !pcpu.opened)
 		return -ENOMEM;
 	hot.pc.slots = pcpu.slots;
-	WRITE_ONCE(hot.base, mem.base);
+	/* Somebody may trace already, and begin to at this moment. */
+	__atomic_fetch_add(&hot.base, mem.base, __ATOMIC_RELAXED);
 	hot.row_map = mem.row_map;
 	pcpu.why = rseq_unusable();
 	if (pcpu.why)
@@ -152,12 +147,23 @@ void percpu_open_fast_paths(void)
 	smp_store_release(&hot.local_max, hot.node_rows ? 0 : SMALL_MAX);
 }
 
+void percpu_shut_fast_paths(void)
+{
+	WRITE_ONCE(hot.local_max, 0);
+	WRITE_ONCE(hot.span, 0);
+}
+
 bool percpu_has_rseq(void)
 {
 	return pcpu.rseq;
 }
 
-static struct slot *slot_of(unsigned int row, u32 index)
+u32 percpu_indices(void)
+{
+	return pcpu.nr;
+}
+
+struct slot *slot_of(unsigned int row, u32 index)
 {
 	return (struct slot *)(pcpu.slots + ((size_t)index << SLOTS_SHIFT) +
 			       slot_at(row));
@@ -165,10 +171,10 @@ static struct slot *slot_of(unsigned int row, u32 index)
 
 static u32 open_bit(unsigned int row)
 {
-	return 1U << (row >> (OPEN_SHIFT - SLOT_SHIFT));
+	return 1U << (row >> ROWS_OPENED_SHIFT);
 }
 
-static bool is_open(unsigned int row, u32 index)
+bool slot_is_open(unsigned int row, u32 index)
 {
 	return smp_load_acquire(&pcpu.opened[index]) & open_bit(row);
 }
@@ -177,10 +183,10 @@ int percpu_open(unsigned int row, u32 index)
 {
 	int ret;
 
-	if (likely(is_open(row, index)))
+	if (likely(slot_is_open(row, index)))
 		return 0;
-	ret = meta_open(slot_of(row & ~((1U << (OPEN_SHIFT - SLOT_SHIFT)) - 1),
-				index), 1UL << OPEN_SHIFT);
+	ret = meta_open(slot_of(row & ~(ROWS_OPENED - 1), index),
+			1UL << OPEN_SHIFT);
 	if (!ret)
 		__atomic_fetch_or(&pcpu.opened[index], open_bit(row),
 				  __ATOMIC_RELEASE);
@@ -367,164 +373,23 @@ bool percpu_set_active(unsigned int row, const struct slot_view *v,
 void percpu_for_each(unsigned int row, percpu_look_t look, void *arg)
 {
 	for (u32 index = 0; index < pcpu.nr; index++)
-		if (is_open(row, index))
+		if (slot_is_open(row, index))
 			look(arg, slot_of(row, index));
 }
 
-static bool slot_is_empty(const struct slot *slot)
+bool percpu_fence(void)
 {
-	return !READ_ONCE(slot->sheaf[0]) && !READ_ONCE(slot->sheaf[1]) &&
-	       !READ_ONCE(slot->active) && !READ_ONCE(slot->granted);
+	return !membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ);
 }
 
-/*
- * Steps 1 to 3; pairs with the single committing store of percpu_swap(). False
- * if there can be no fence: a filter for system calls came after the start, or
- * the kernel has no memory for a mask.
- */
-static bool close_slots(unsigned int row)
-{
-	bool again;
-
-	do {
-		again = false;
-		for (u32 index = 0; index < pcpu.nr; index++) {
-			struct slot *slot = slot_of(row, index);
-
-			if (!is_open(row, index) ||
-			    READ_ONCE(slot->main) == &closed_sheaf)
-				continue;
-			__atomic_store_n(&slot->main, &closed_sheaf,
-					 __ATOMIC_SEQ_CST);
-			again = true;
-		}
-		if (again) {
-			if (membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ))
-				return false;
-			stat_inc(&pcpu.fences);
-		}
-	} while (again);
-	return true;
-}
-
-/*
- * Opens what is closed, with all that is in it. That needs no fence: main says
- * that the slot has no main sheaf, which is true of whatever the sequences in
- * flight make of it, and names none that one of them may be taking.
- */
-static void open_slots(unsigned int row)
-{
-	for (u32 index = 0; index < pcpu.nr; index++) {
-		struct sheaf *closed = &closed_sheaf;
-
-		if (is_open(row, index))
-			__atomic_compare_exchange_n(&slot_of(row, index)->main,
-						    &closed, NULL, false,
-						    __ATOMIC_RELEASE,
-						    __ATOMIC_RELAXED);
-	}
-}
-
-/* A slot that was first opened since step 3 is not, and is left alone. */
-static bool is_closed(unsigned int row, u32 index)
-{
-	return is_open(row, index) &&
-	       READ_ONCE(slot_of(row, index)->main) == &closed_sheaf;
-}
-
-static void take_slot(struct slot *slot, percpu_take_t take, void *arg)
-{
-	struct sheaf *s[2] = { slot->sheaf[0], slot->sheaf[1] };
-	struct page *active = slot->active;
-
-	tsan_acquire(s[0]);
-	tsan_acquire(s[1]);
-	tsan_acquire(active);
-	WRITE_ONCE(slot->sheaf[0], NULL);
-	WRITE_ONCE(slot->sheaf[1], NULL);
-	WRITE_ONCE(slot->active, NULL);
-	smp_store_release(&slot->main, NULL);
-	if (s[0] || s[1] || active)
-		take(arg, s, active);
-}
-
-static void drain_locked(unsigned int row, percpu_take_t take, void *arg)
-{
-	for (u32 index = 0; index < pcpu.nr; index++) {
-		struct slot *slot = slot_of(row, index), copy = { 0 };
-
-		if (!is_open(row, index))
-			continue;
-		lock(&slot->lock);
-		memcpy(copy.sheaf, slot->sheaf, sizeof(copy.sheaf));
-		copy.active = slot->active;
-		WRITE_ONCE(slot->sheaf[0], NULL);
-		WRITE_ONCE(slot->sheaf[1], NULL);
-		WRITE_ONCE(slot->active, NULL);
-		WRITE_ONCE(slot->main, NULL);
-		budget_return(slot);
-		unlock(&slot->lock);
-		take_slot(&copy, take, arg);
-	}
-}
-
-static bool row_is_empty(unsigned int row)
-{
-	for (u32 index = 0; index < pcpu.nr; index++)
-		if (is_open(row, index) && !slot_is_empty(slot_of(row, index)))
-			return false;
-	return true;
-}
-
-static bool drain_closed(unsigned int row, percpu_take_t take, void *arg)
-{
-	if (!close_slots(row)) {
-		open_slots(row);
-		stat_inc(&pcpu.refused);
-		return false;
-	}
-	for (u32 index = 0; index < pcpu.nr; index++)
-		if (is_closed(row, index)) {
-			budget_return(slot_of(row, index));
-			take_slot(slot_of(row, index), take, arg);
-		}
-	stat_inc(&pcpu.closes);
-	return true;
-}
-
-bool percpu_drain(unsigned int row, percpu_take_t take, void *arg)
-{
-	int saved = errno;
-	bool done = true;
-
-	if (row_is_empty(row))
-		return true;
-	lock(&drain_mutex);
-	draining = row;
-	if (!pcpu.rseq)
-		drain_locked(row, take, arg);
-	else
-		done = drain_closed(row, take, arg);
-	draining = 0;
-	unlock(&drain_mutex);
-	errno = saved;
-	return done;
-}
-
-/*
- * The child of fork() has a new mm, whose registration is not assured. Of a
- * drain by a thread that is not there, what is left closed is opened.
- */
+/* The child of fork() has a new mm, whose registration is not assured. */
 void percpu_after_fork(void)
 {
 	int saved = errno;
 
 	if (pcpu.rseq)
 		membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ);
-	if (pcpu.rseq && draining && !lock_is_mine(&drain_mutex)) {
-		open_slots(draining);
-		draining = 0;
-	}
+	drain_after_fork();
 	errno = saved;
 }
 
@@ -545,10 +410,5 @@ void vmstat_percpu(struct seq *s)
 	vmstat_budget(s);
 	seq_printf(s, "rseq_aborts %lu\n",
 		   (unsigned long)READ_ONCE(rseq_aborts));
-	seq_printf(s, "slot_drains %lu\n",
-		   (unsigned long)READ_ONCE(pcpu.closes));
-	seq_printf(s, "slot_drains_refused %lu\n",
-		   (unsigned long)READ_ONCE(pcpu.refused));
-	seq_printf(s, "slot_fences %lu\n",
-		   (unsigned long)READ_ONCE(pcpu.fences));
+	vmstat_drain(s);
 }

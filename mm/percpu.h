@@ -15,6 +15,10 @@
 #define ROW_BITS	(SLOTS_SHIFT - SLOT_SHIFT)
 #define NR_ROWS		(1U << ROW_BITS)
 
+/* Of so many rows, from a multiple of it, a CPU's slots are opened at once. */
+#define ROWS_OPENED_SHIFT	10
+#define ROWS_OPENED		(1U << ROWS_OPENED_SHIFT)
+
 /**
  * struct slot - what one CPU holds of one row, that is, cache and node
  * @main: the sheaf that the fast paths use: one of @sheaf, or NULL before the
@@ -23,6 +27,13 @@
  * @active: the slab that refills come from, or NULL
  * @lock: taken around every step where there is no rseq
  * @granted: bytes that it may hold (mm/budget.c)
+ * @missed: how often it was granted less than it wanted, modulo 2^32
+ * @missed_then: what that was at the last tick (this and the rest under
+ *	drain_mutex, see mm/slots.c)
+ * @which: its sheaves and the like when it was last looked at, as one number
+ * @operations: of these sheaves, likewise
+ * @recent: operations between the last two looks, or SLOT_IN_USE
+ * @used: likewise since the last tick
  *
  * All zero is a valid slot, with no sheaves: what an index that never ran
  * reads from the zero page. Changed by sequences on its own CPU, one store at
@@ -37,7 +48,8 @@ struct slot {
 	struct page *active;
 	struct lock lock;
 	u32 granted;
-	u32 spare[6];
+	u32 missed, missed_then;
+	u32 which, operations, recent, used;
 };
 static_assert(sizeof(struct slot) == 1 << SLOT_SHIFT, "a cache line");
 static_assert(offsetof(struct slot, main) == 0, "known to the sequences");
@@ -69,10 +81,13 @@ extern u64 rseq_aborts;
 
 /**
  * struct hot - all that the fast paths read, one cache line, constant after
- * initialisation
+ * initialisation but for who traces
  * @base: of the reservation
+ * @traced: so many trace the objects, not 0: then no address is within the span
+ *	(mm/tracepoint.c); it is the top of @base, which is 0 in an address
  * @span: its length, or 0 where the fast paths are shut: before
- *	initialisation, and for good where there is no rseq
+ *	initialisation, while objects are traced, and for good where there is
+ *	no rseq
  * @row_map: row of the slab in each 16 KiB
  * @pc: the slots
  * @local_max: sizes up to here have one table for all CPUs: SMALL_MAX on a
@@ -81,7 +96,13 @@ extern u64 rseq_aborts;
  *	single node. What it points at changes with the policy (mm/slub.c)
  */
 struct hot {
-	uintptr_t base;
+	union {
+		uintptr_t base;
+		struct {
+			u16 base_low[3];
+			u16 traced;
+		};
+	};
 	size_t span;
 	const u16 *row_map;
 	struct percpu pc;
@@ -94,6 +115,9 @@ static_assert(sizeof(struct hot) == 64, "one cache line");
 
 /* Larger requests are runs of pages (mm/large.c). */
 #define KMALLOC_MAX	(64UL << 10)
+
+/* Where tracers look for what they count in; a part of the file, not of bss. */
+#define __semaphore	__attribute__((section(".probes")))
 
 extern struct hot hot;
 extern unsigned int row_node_shift;	/* rows of a node, log2 */
@@ -162,6 +186,7 @@ struct slot_view {
 
 int percpu_init(void);
 void percpu_open_fast_paths(void);	/* the last step of initialisation */
+void percpu_shut_fast_paths(void);
 bool percpu_has_rseq(void);
 
 void *percpu_pop(unsigned int row);
@@ -174,29 +199,100 @@ bool percpu_set_active(unsigned int row, const struct slot_view *v,
 		       struct page *new);
 int percpu_open(unsigned int row, u32 index);	/* 0 or -ENOMEM */
 
-/*
- * Empties the slots of a row on every CPU: each is closed, all CPUs fenced,
- * and what was in it handed to @take; then they open again, empty. False if the
- * CPUs cannot be fenced any more: then all is as it was.
- */
-typedef void (*percpu_take_t)(void *arg, struct sheaf *s[2],
-			      struct page *active);
-bool percpu_drain(unsigned int row, percpu_take_t take, void *arg);
-
 /* Calls @look for each slot of a row that may have something; it only reads. */
 typedef void (*percpu_look_t)(void *arg, const struct slot *slot);
 void percpu_for_each(unsigned int row, percpu_look_t look, void *arg);
+
+struct slot *slot_of(unsigned int row, u32 index);
+bool slot_is_open(unsigned int row, u32 index);	/* for writing */
+u32 percpu_indices(void);	/* 0 to this, less one */
+bool percpu_fence(void);	/* of sequences on every CPU; false: refused */
 
 void percpu_after_fork(void);
 
 /* Bytes that the slot may hold: up to @want, as the budget allows. */
 u32 percpu_grant(unsigned int row, u32 index, u32 want);
 
+/* --- drain.c: other CPUs' slots --- */
+
+extern struct lock drain_mutex;
+
+/**
+ * struct rows - slots of all CPUs, in an order, or a stretch of them
+ * @first: the first row
+ * @nr: so many rows from there on, of each node
+ * @nodes: how many nodes
+ * @from: the stretch begins with this one: slots are numbered by CPU, those of
+ *	a CPU by node, and those by row
+ * @to: where it ends; 0 to rows_end() is all
+ */
+struct rows {
+	unsigned int first, nr;
+	int nodes;
+	u64 from, to;
+};
+
+/* What becomes of what was in a slot; at least one of the three is not NULL. */
+typedef void (*percpu_take_t)(void *arg, unsigned int row, struct sheaf *s[2],
+			      struct page *active);
+
+/**
+ * struct drain - slots that are to be emptied
+ * @rows: where they are
+ * @pick: is this one of them? It has something
+ * @take: gets what is in them; they are open again
+ * @arg: for both
+ * @nr: slots that were emptied
+ * @granted: bytes of the budget that they returned
+ */
+struct drain {
+	struct rows rows;
+	bool (*pick)(void *arg, struct slot *slot);
+	percpu_take_t take;
+	void *arg;
+	u32 nr;
+	u64 granted;
+};
+
+/*
+ * Empties the slots of a row on every CPU. False if the CPUs cannot be fenced
+ * any more: then all is as it was.
+ */
+bool percpu_drain(unsigned int row, percpu_take_t take, void *arg);
+/*
+ * Empties the slots that are picked, with one fence for all of them, or none if
+ * there are none; one that comes into use meanwhile is left alone. Under
+ * drain_mutex. False as percpu_drain().
+ */
+bool percpu_drain_picked(struct drain *d);
+/* Calls @visit for each slot of the stretch that is open for writing. */
+typedef void (*percpu_visit_t)(void *arg, unsigned int row, struct slot *slot);
+void percpu_walk(const struct rows *rows, percpu_visit_t visit, void *arg);
+u64 rows_end(const struct rows *rows);
+/* The stretch ends where it has @most such slots, or all; how many it has. */
+u32 rows_limit(struct rows *rows, u32 most);
+bool slot_is_empty(const struct slot *slot);	/* nor was granted anything */
+void drain_after_fork(void);
+void vmstat_drain(struct seq *s);
+
+/* --- slots.c --- */
+
+struct rows all_rows(void);	/* those that there are now */
+
 /* --- budget.c --- */
 
 void budget_init(void);
 u32 budget_grant(struct slot *slot, u32 want);
-void budget_return(struct slot *slot);		/* it holds nothing now */
+u32 budget_return(struct slot *slot);	/* it holds nothing now; bytes */
+/* At a tick: up to @want bytes in all, @bytes of them new. */
+void budget_share(struct slot *slot, u32 want, u64 bytes);
+u64 budget_left(void);		/* granted to nobody */
+/* Is it time to look at all slots, for who was refused? Then it is his turn. */
+bool budget_may_steal(void);
+/* What he got; and will it be worth while to look again soon? */
+void budget_stolen(u64 bytes, bool soon);
+u64 budget_fair(u64 slots);	/* an equal share for so many that are in use */
+void budget_looked(void);	/* a tick has looked at them */
 void vmstat_budget(struct seq *s);
 
 #pragma GCC visibility pop

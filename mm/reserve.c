@@ -169,6 +169,20 @@ static void reserve_give_up(struct reserve *r)
 		blocks_put_down(block_zone(block), block, nr);
 }
 
+/* As much as is to come; what is free goes first where it is in the way. */
+static bool fits_in_limit(size_t blocks)
+{
+	u64 bytes = (u64)blocks << PAGEBLOCK_SHIFT;
+
+	if (limit_left() < bytes)
+		reclaim_idle(WHY_LIMIT);
+	if (limit_left() >= bytes)
+		return true;
+	report("a reserve of %zu MiB is more than the limit (RN_LIMIT) leaves, "
+	       "%zu MiB", blocks * 2, (size_t)(limit_left() >> 20));
+	return false;
+}
+
 int pages_reserve(size_t bytes, int node, unsigned int flags)
 {
 	size_t blocks = (bytes >> PAGEBLOCK_SHIFT) +
@@ -183,6 +197,8 @@ int pages_reserve(size_t bytes, int node, unsigned int flags)
 	if (node < 0 || node >= nr_node_ids())
 		return -EINVAL;
 	if (blocks > mem.bytes >> PAGEBLOCK_SHIFT)
+		return -ENOMEM;
+	if (!fits_in_limit(blocks))
 		return -ENOMEM;
 	r.left = blocks;
 	reserve_all(&r, node);
@@ -207,7 +223,8 @@ int pages_reserve(size_t bytes, int node, unsigned int flags)
  *
  * All of it is populated when the call returns, whatever it is backed by, and
  * stays with the process, through rn_shrink_all() too. If some of it is not
- * backed by hugetlb although the ladder has it, one line on stderr says so.
+ * backed by hugetlb although the ladder has it, one line on stderr says so, and
+ * so it does where a limit (RN_LIMIT, rn_set_limit()) leaves less than that.
  *
  * Context: any thread, no lock of the library held; not from a signal handler.
  * Return: 0; -EINVAL for a bad node, flag, or size of page; -ENOMEM where not

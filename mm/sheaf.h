@@ -22,8 +22,9 @@
  *	what is taken from it counts, NUMA_*
  * @objects: the top is the last one
  *
- * Invariant: (@word & 0xffff) <= @capacity. The memory is a sheaf's for ever
- * (slow paths read @word of a sheaf that may have moved on).
+ * Invariant: (@word & 0xffff) <= @capacity. The place is a sheaf's for ever
+ * (slow paths read @word of a sheaf that may have moved on), and zero where its
+ * memory was given back.
  */
 struct sheaf {
 	u64 word;
@@ -65,7 +66,7 @@ static inline void sheaf_counts(const struct sheaf *s, u64 *allocs,
 	*frees = (operations + n - held) / 2;
 }
 
-/* The three below are for sheaves in the caller's hands. */
+/* Those below are for sheaves in the caller's hands. */
 static inline void *sheaf_take(struct sheaf *s)
 {
 	WRITE_ONCE(s->word, s->word - 1);
@@ -84,22 +85,57 @@ static inline void sheaf_add(struct sheaf *s, const void *object)
 	WRITE_ONCE(s->word, s->word + 1);
 }
 
+/* The @nr top objects of @from, which has them, go on top of @to. */
+static inline void sheaf_move(struct sheaf *to, struct sheaf *from,
+			      unsigned int nr)
+{
+	WRITE_ONCE(from->word, from->word - nr);
+	__builtin_memcpy(&to->objects[sheaf_count(to)],
+			 &from->objects[sheaf_count(from)],
+			 nr * sizeof(to->objects[0]));
+	WRITE_ONCE(to->word, to->word + nr);
+}
+
 /* Capacity for objects of @size bytes. */
 unsigned int sheaf_capacity(size_t size);
+
+/* --- sheaf_pool.c --- */
+
+extern char *sheaf_base;	/* numbers count from here, in SHEAF_UNIT */
+
+static inline struct sheaf *sheaf_by_number(u32 number)
+{
+	return (struct sheaf *)(sheaf_base + (size_t)number * SHEAF_UNIT);
+}
+
+static inline u32 sheaf_number(const struct sheaf *s)
+{
+	return ((const char *)s - sheaf_base) / SHEAF_UNIT;
+}
+
 struct sheaf *sheaf_alloc(unsigned int capacity);	/* empty, or NULL */
 void sheaf_free(struct sheaf *s);
 void sheaf_pool_stats(u64 *bytes, u64 *bytes_free);
+/*
+ * A tick: 1/@part of the sheaves that were free ever since the last one are to
+ * give their memory back.
+ */
+void sheaf_pool_age(u32 part);
+bool sheaf_pool_give(enum reclaim_why why);	/* some do; false: none are to */
+void sheaf_pool_trim(enum reclaim_why why);	/* all that are free do */
+
+/* --- sheaf.c --- */
 
 /**
  * struct barn - the sheaves of a cache on a node that are in no slot
- * @lock: covers all but @max_full, which is written under the node's
- *	list_lock, and @room; held for a few instructions
+ * @lock: covers all but @max_full and @room; held for a few instructions
  * @full: list of sheaves with objects, the last one put first
  * @empty: list of those without
  * @nr_full: length of @full
  * @nr_empty: length of @empty
- * @max_full: sheaves with objects that are kept; the rest is flushed
+ * @max_full: sheaves with objects that are to be kept (mm/waste.c)
  * @room: objects that an empty sheaf fits, to be kept; grows with the refills
+ * @low: the least that @nr_full was since the last tick
  * @objects: sum of the objects in @full
  * @allocs: fast-path allocations of all sheaves that were here
  * @frees: likewise frees
@@ -112,6 +148,7 @@ struct barn {
 	u32 nr_full, nr_empty;
 	u32 max_full;
 	u32 room;
+	u32 low;
 	u64 objects;
 	u64 allocs, frees;
 	u64 alloc_slow, free_slow;
@@ -124,12 +161,21 @@ struct barn {
 struct sheaf *barn_exchange_empty(struct barn *b, struct sheaf *empty);
 /*
  * For a free: keeps @full (which may be NULL) and returns an empty sheaf if
- * there is one. *@kept is false when @full stays the caller's, to be flushed.
+ * there is one. *@excess: it has more with objects now than it is to keep.
  */
 struct sheaf *barn_exchange_full(struct barn *b, struct sheaf *full,
-				 bool *kept);
-/* Keeps a sheaf, with objects or without; false: it stays the caller's. */
+				 bool *excess);
+/* Keeps a sheaf, with objects or without; true: it has more than it is to keep. */
 bool barn_put(struct barn *b, struct sheaf *s);
+/* One with objects, if there are more than @keep; or NULL. */
+struct sheaf *barn_take_excess(struct barn *b, u32 keep);
+/*
+ * A tick: a part of those with objects that nobody needed since the last one,
+ * linked (sheaf_next()); or NULL.
+ */
+struct sheaf *barn_age(struct barn *b, u32 part);
+struct sheaf *sheaf_next(struct sheaf *s);	/* @s is not linked any more */
+void barn_drop_empty(struct barn *b);	/* into the pool */
 /* Any sheaf, one with objects first; NULL when there is none. */
 struct sheaf *barn_take(struct barn *b);
 /* Counts what the fast paths did with a sheaf that came out of a slot. */

@@ -42,6 +42,35 @@ void sheaves_grow(const struct rn_cache *c, struct cache_node *n)
 	WRITE_ONCE(n->barn.room, sheaf_size(c, n));
 }
 
+/* Visits to a barn between two ticks that are no sign of use. */
+#define VISITS_HARDLY	2
+
+static void shrink_on(struct rn_cache *c, struct cache_node *n)
+{
+	u64 visits = READ_ONCE(n->barn.alloc_slow) +
+		     READ_ONCE(n->barn.free_slow);
+	bool hardly = visits - n->visits < VISITS_HARDLY;
+
+	n->visits = visits;
+	if (hardly)
+		barn_drop_empty(&n->barn);
+	if (!hardly || READ_ONCE(n->fill) <= FILL_LEAST)
+		return;
+	/* The step before, see sheaves_grow(). */
+	WRITE_ONCE(n->fill, max(refill_size(c, n) / 2 - 1, FILL_LEAST));
+	WRITE_ONCE(n->barn.room, sheaf_size(c, n));
+}
+
+void sheaves_shrink(struct rn_cache *c)
+{
+	for (int node = 0; node < nr_node_ids(); node++) {
+		struct cache_node *n = smp_load_acquire(&c->node[node]);
+
+		if (n)
+			shrink_on(c, n);
+	}
+}
+
 /* @s, if there is one and it is as large as it should be, or a new sheaf. */
 struct sheaf *sheaf_or_new(const struct rn_cache *c,
 			   const struct cache_node *n, struct sheaf *s)

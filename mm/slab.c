@@ -7,64 +7,12 @@
  * refill, its owner, who takes objects from its private freelist and from the
  * fresh ones without a lock; frees go to its shared freelist all the same.
  *
- * A free object holds a link to the next one, as next ^ key ^ swab(where): a
- * word that somebody wrote after the free does not decode to an object of the
- * slab, and one that does decode before a free gives a second free away. The
- * key is the slab's, new with each slab, so that a link left in memory by the
- * slab that was there before is none.
+ * A slab that has drained so far that pages of it are free is listed apart, for
+ * who gives these back (mm/waste.c, mm/hollow.c).
  */
-#include "slab.h"
-
-#include <string.h>
+#include "freelist.h"
 
 u64 slab_secret;
-
-/* --- links --- */
-
-static u64 *link_of(const struct rn_cache *c, const void *object)
-{
-	return (u64 *)((char *)object + c->free_offset);
-}
-
-static u64 link_code(const struct page *slab, const u64 *where,
-		     const void *next)
-{
-	return (u64)next ^ slab->key ^ __builtin_bswap64((u64)where);
-}
-
-/* The index that a link leads to: NO_OBJECT at the end, -1 for no link. */
-static int link_decode(const struct rn_cache *c, const struct page *slab,
-		       const u64 *where)
-{
-	u64 word = READ_ONCE(*where), next = word ^ link_code(slab, where, NULL);
-	unsigned int index;
-
-	if (!next)
-		return NO_OBJECT;
-	index = slab_find(c, slab, (void *)next);
-	return index == NO_OBJECT ? -1 : (int)index;
-}
-
-static void link_set(const struct rn_cache *c, const struct page *slab,
-		     void *object, unsigned int next)
-{
-	u64 *where = link_of(c, object);
-
-	WRITE_ONCE(*where, link_code(slab, where, next == NO_OBJECT ? NULL :
-				     slab_object(c, slab, next)));
-}
-
-static unsigned int link_next(const struct rn_cache *c,
-			      const struct page *slab, unsigned int index)
-{
-	void *object = slab_object(c, slab, index);
-	int next = link_decode(c, slab, link_of(c, object));
-
-	if (unlikely(next < 0))
-		bug("BUG %s: object %p was written to after it was freed",
-		    c->name, object);
-	return next;
-}
 
 unsigned int slab_find(const struct rn_cache *c, const struct page *slab,
 		       const void *p)
@@ -82,12 +30,6 @@ unsigned int slab_find(const struct rn_cache *c, const struct page *slab,
 static void add_free(struct cache_node *n, u64 nr)
 {
 	WRITE_ONCE(n->nr_free, n->nr_free + nr);
-}
-
-static unsigned int fresh_objects(const struct rn_cache *c,
-				  const struct page *slab)
-{
-	return c->objects - slab->fresh;
 }
 
 static u32 *list_head(struct cache_node *n, const struct page *slab)
@@ -115,17 +57,57 @@ static void list_remove(struct cache_node *n, struct page *slab)
 		pfn_to_page(slab->prev)->next = slab->next;
 	if (slab->next != NO_PFN)
 		pfn_to_page(slab->next)->prev = slab->prev;
-	n->nr_empty -= slab->state == SLAB_EMPTY;
+	if (slab->state != SLAB_EMPTY)
+		return;
+	n->nr_empty--;
+	n->low_empty = min(n->low_empty, n->nr_empty);
+}
+
+/* Objects that are not out, of a slab that nobody owns. */
+static unsigned int free_objects(const struct rn_cache *c, struct page *slab)
+{
+	return slab->nr_free + fresh_objects(c, slab) +
+		slab_hollow(slab)->nr_hollow;
+}
+
+/* Has a slab drained so far since it was looked at that more pages are free? */
+static bool has_drained(const struct rn_cache *c, unsigned int out,
+			unsigned int seen)
+{
+	unsigned int low = min(c->pages, c->objects);
+
+	return c->size >= PAGE_BYTES ? out != seen :
+		QUARTERS * out / low != QUARTERS * seen / low;
+}
+
+/*
+ * With fewer objects out than it has pages, a slab has pages that are free: the
+ * buckets below HIGH_BUCKETS, the first of them if it was looked at for these.
+ * The others go by the share that is out.
+ */
+static unsigned int bucket_of(const struct rn_cache *c, unsigned int out,
+			      unsigned int seen)
+{
+	unsigned int low = min(c->pages, c->objects);
+
+	if (out >= low)
+		return HIGH_BUCKETS + QUARTERS * out / c->objects;
+	return QUARTERS * out / low +
+		(has_drained(c, out, seen) ? DRAINED_BUCKETS : 0);
 }
 
 /* Where a slab that nobody owns belongs, from its count of free objects. */
 static void settle(struct rn_cache *c, struct cache_node *n, struct page *slab)
 {
-	unsigned int nr_free = slab->nr_free + fresh_objects(c, slab);
-	unsigned int bucket = (c->objects - nr_free) * NR_BUCKETS / c->objects;
+	unsigned int nr_free = free_objects(c, slab);
+	unsigned int out = c->objects - nr_free, bucket;
 	u8 state = !nr_free ? SLAB_FULL :
 		   nr_free < c->objects ? SLAB_PARTIAL : SLAB_EMPTY;
 
+	/* What was filled since then may be hollow again. */
+	if (out > slab_hollow(slab)->seen)
+		slab_hollow(slab)->seen = NOT_SEEN;
+	bucket = bucket_of(c, out, slab_hollow(slab)->seen);
 	if (state == slab->state && bucket == slab->bucket)
 		return;
 	if (slab->state == SLAB_PARTIAL || slab->state == SLAB_EMPTY)
@@ -136,135 +118,20 @@ static void settle(struct rn_cache *c, struct cache_node *n, struct page *slab)
 		list_insert(n, slab);
 }
 
-/* --- new slabs, and their end --- */
+/* --- empty slabs --- */
 
-/* What a barn keeps of any cache, in bytes and in sheaves. */
-#define BARN_BYTES	(512UL << 10)
-#define BARN_SHEAVES	4
-
-/*
- * Under list_lock. With the number of slabs changes what the barn keeps: some
- * sheaves for a balance that swings, and a 32nd of the objects on the node for
- * a large heap that does.
- */
-static void set_nr_slabs(struct rn_cache *c, struct cache_node *n, u32 nr)
+void slab_count(struct rn_cache *c, struct cache_node *n, int more)
 {
-	u64 objects = (u64)nr * c->objects / 32;
-	u32 sheaves = 1;
-
-	if (c->size <= BIG_OBJECT) {
-		objects += BARN_BYTES / c->size;
-		sheaves = BARN_SHEAVES;
-	}
-	WRITE_ONCE(n->nr_slabs, nr);
-	WRITE_ONCE(n->barn.max_full, sheaves + objects / c->sheaf_capacity);
-}
-
-static void set_rows(const struct rn_cache *c, u32 pfn, unsigned int row)
-{
-	u32 first = pfn >> SLAB_MIN_ORDER;
-
-	for (u32 i = 0; i < c->pages >> SLAB_MIN_ORDER; i++)
-		mem.row_map[first + i] = row;
-}
-
-/* An odd constant without structure (2^64 / golden ratio) mixes all of it. */
-static u64 next_key(u64 key, u32 pfn)
-{
-	return (key + slab_secret + pfn) * 0x9e3779b97f4a7c15;
-}
-
-static struct page *slab_new(struct rn_cache *c, int *node, rn_gfp_t flags)
-{
-	struct cache_node *n;
-	struct page *slab;
-	u32 pfn;
-
-	pfn = pages_alloc(c->pages, *node, flags | c->gfp, NULL);
-	if (pfn == NO_PFN)
-		return NULL;
-	*node = pfn_to_node(pfn);
-	n = cache_node_get(c, *node);
-	if (!n) {
-		pages_free(pfn, c->pages);
-		errno = ENOMEM;
-		return NULL;
-	}
-	slab = pfn_to_page(pfn);
-	/* Of a page that nobody touched, a read and a write are two faults. */
-	WRITE_ONCE(slab->type, PAGE_SLAB);
-	barrier();
-	*slab = (struct page){
-		.type = PAGE_SLAB, .state = SLAB_ACTIVE, .order = c->order,
-		.freelist = NO_OBJECT, .private = NO_OBJECT,
-		.row = row_on(c, *node), .next = NO_PFN, .prev = NO_PFN,
-		.key = next_key(slab->key, pfn),
-	};
-	set_rows(c, pfn, slab->row);
-	lock(&n->list_lock);
-	set_nr_slabs(c, n, n->nr_slabs + 1);
-	unlock(&n->list_lock);
-	return slab;
-}
-
-/* @first heads a chain of empty slabs that are on no list any more. */
-static unsigned int slab_discard(struct rn_cache *c, u32 first)
-{
-	unsigned int nr = 0;
-
-	while (first != NO_PFN) {
-		struct page *slab = pfn_to_page(first);
-		u32 next = slab->next;
-
-		set_rows(c, first, 0);
-		slab->type = PAGE_NONE;
-		pages_free(first, c->pages);
-		first = next;
-		nr++;
-	}
-	return nr;
-}
-
-static void forget_slabs(struct cache_node *n)
-{
-	lock(&n->list_lock);
-	for (int i = 0; i < NR_BUCKETS; i++)
-		n->partial[i] = NO_PFN;
-	n->empty = NO_PFN;
-	n->nr_empty = 0;
-	WRITE_ONCE(n->nr_slabs, 0);
-	WRITE_ONCE(n->nr_free, 0);
-	unlock(&n->list_lock);
-}
-
-/* Those of which all objects are out are on no list: the row map has them. */
-void slab_discard_all(struct rn_cache *c)
-{
-	u32 chain = NO_PFN, end;
-
-	for (int node = 0; node < nr_node_ids(); node++)
-		if (c->node[node])
-			forget_slabs(c->node[node]);
-	for (u32 block = sparse_next_open(0); block != NO_PFN;
-	     block = sparse_next_open(block + 1)) {
-		end = (block + 1) << PAGEBLOCK_ORDER;
-		for (u32 pfn = block << PAGEBLOCK_ORDER; pfn < end;
-		     pfn += 1U << c->order) {
-			unsigned int row = mem.row_map[pfn >> SLAB_MIN_ORDER];
-
-			if (!row || row_to_cache(row) != c)
-				continue;
-			pfn_to_page(pfn)->next = chain;
-			chain = pfn;
-		}
-	}
-	slab_discard(c, chain);
+	WRITE_ONCE(n->nr_slabs, n->nr_slabs + more);
+	barn_set_most(c, n);
 }
 
 /* Empty slabs kept on a node: a sixteenth, so that a swing does not thrash. */
 static unsigned int keep_empty(const struct rn_cache *c,
 			       const struct cache_node *n)
 {
+	if (slabs_are_wasteful())
+		return 0;
 	if (c->size > BIG_OBJECT)
 		return 1 + n->nr_slabs / 64;
 	return 2 + n->nr_slabs / 16;
@@ -282,7 +149,7 @@ static u32 take_empty(struct rn_cache *c, struct cache_node *n,
 		list_remove(n, slab);
 		slab->next = chain;
 		chain = page_to_pfn(slab);
-		set_nr_slabs(c, n, n->nr_slabs - 1);
+		slab_count(c, n, -1);
 		add_free(n, -(u64)c->objects);
 	}
 	return chain;
@@ -296,18 +163,28 @@ unsigned int slab_trim(struct rn_cache *c, struct cache_node *n,
 	lock(&n->list_lock);
 	chain = take_empty(c, n, keep);
 	unlock(&n->list_lock);
+	count_waste(c, n);
 	return slab_discard(c, chain);
 }
 
 /* --- the owner's side --- */
 
-/* The fullest partial slab, so that the others drain; then an empty one. */
+/*
+ * The fullest partial slab, so that the others drain; then an empty one; then
+ * one that is starved, if its node may have memory again.
+ */
 static struct page *pick(struct cache_node *n)
 {
-	for (int i = NR_BUCKETS - 1; i >= 0; i--)
+	u32 starved = n->partial[STARVED_BUCKET];
+
+	for (int i = STARVED_BUCKET - 1; i >= 0; i--)
 		if (n->partial[i] != NO_PFN)
 			return pfn_to_page(n->partial[i]);
-	return n->empty != NO_PFN ? pfn_to_page(n->empty) : NULL;
+	if (n->empty != NO_PFN)
+		return pfn_to_page(n->empty);
+	if (likely(starved == NO_PFN) || pages_are_short(starved))
+		return NULL;
+	return pfn_to_page(starved);
 }
 
 /* The whole shared freelist becomes the owner's, in one step. */
@@ -318,6 +195,16 @@ static void take_freelist(struct cache_node *n, struct page *slab)
 	WRITE_ONCE(slab->nr_private, slab->nr_free);
 	slab->freelist = NO_OBJECT;
 	slab->nr_free = 0;
+}
+
+/* @slab, which is on a list, becomes the caller's. */
+static void own(const struct rn_cache *c, struct cache_node *n,
+		struct page *slab)
+{
+	list_remove(n, slab);
+	slab->state = SLAB_ACTIVE;
+	add_free(n, -(u64)(fresh_objects(c, slab) + slab_hollow(slab)->nr_hollow));
+	take_freelist(n, slab);
 }
 
 /*
@@ -333,7 +220,7 @@ static __always_inline void fetch_objects(const struct rn_cache *c,
 {
 	char *object = slab_address(slab);
 
-	if (slab->nr_private < slab->fresh / 2)
+	if (slab->nr_private < slab->fresh / 2 || slab_hollow(slab)->nr_hollow)
 		return;
 	for (unsigned int i = 0; i < slab->fresh;
 	     object = slab_next(c, object, i++))
@@ -348,10 +235,9 @@ static struct page *take_listed(struct cache_node *n, const struct rn_cache *c)
 	lock(&n->list_lock);
 	slab = pick(n);
 	if (slab) {
-		list_remove(n, slab);
-		slab->state = SLAB_ACTIVE;
-		add_free(n, -(u64)fresh_objects(c, slab));
-		take_freelist(n, slab);
+		own(c, n, slab);
+		/* Other objects may be out of it when it comes back. */
+		slab_hollow(slab)->seen = NOT_SEEN;
 	}
 	unlock(&n->list_lock);
 	return slab;
@@ -446,18 +332,44 @@ void slab_fill(struct rn_cache *c, struct page *slab, struct sheaf *s,
 		fill_fresh(c, slab, s, nr);
 }
 
-bool slab_reload(struct cache_node *n, struct page *slab)
+/*
+ * Under list_lock: anybody's from there on. The owner can use nothing of it;
+ * some of it is out, since no pages are made hollow of a slab that is empty.
+ */
+static void leave(struct cache_node *n, struct page *slab)
+{
+	unsigned int hollow = slab_hollow(slab)->nr_hollow;
+
+	slab_hollow(slab)->seen = NOT_SEEN;
+	slab->state = hollow ? SLAB_PARTIAL : SLAB_FULL;
+	if (likely(!hollow))
+		return;
+	slab->bucket = STARVED_BUCKET;
+	add_free(n, hollow);
+	list_insert(n, slab);
+}
+
+/* Is there more, or are there hollow pages that may do? Else it is left. */
+static bool reload(struct cache_node *n, struct page *slab, bool hollow_may_do)
 {
 	bool more;
 
 	lock(&n->list_lock);
 	take_freelist(n, slab);
-	more = slab->nr_private;
-	/* From here on anybody's, once the lock is dropped. */
+	more = slab->nr_private ||
+		(hollow_may_do && slab_hollow(slab)->nr_hollow);
 	if (!more)
-		slab->state = SLAB_FULL;
+		leave(n, slab);
 	unlock(&n->list_lock);
 	return more;
+}
+
+bool slab_reload(struct rn_cache *c, struct cache_node *n, struct page *slab)
+{
+	if (!reload(n, slab, true))
+		return false;
+	return slab->nr_private || hollow_fill(c, n, slab) ||
+		reload(n, slab, false);
 }
 
 /* The private objects become shared; seldom are there some of both. */
@@ -487,7 +399,8 @@ void slab_put(struct rn_cache *c, struct page *slab)
 
 	lock(&n->list_lock);
 	join_freelists(c, slab);
-	add_free(n, slab->nr_private + fresh_objects(c, slab));
+	add_free(n, slab->nr_private + fresh_objects(c, slab) +
+		 slab_hollow(slab)->nr_hollow);
 	WRITE_ONCE(slab->private, NO_OBJECT);
 	WRITE_ONCE(slab->nr_private, 0);
 	settle(c, n, slab);
@@ -535,6 +448,9 @@ static unsigned int check_free(const struct rn_cache *c,
 	if (index >= READ_ONCE(slab->fresh))
 		bug("BUG %s: invalid free of %p: it was never allocated",
 		    c->name, p);
+	if (unlikely(READ_ONCE(slab_hollow(slab)->hollow)) &&
+	    hollow_has(c, slab, index))
+		bug("BUG %s: double free of %p", c->name, p);
 	if (likely(link_decode(c, slab, link_of(c, p)) < 0))
 		return index;
 	/* It looks like a free object; it is one if a list has it. */
@@ -559,6 +475,38 @@ static void free_one(struct rn_cache *c, struct cache_node *n, void *p)
 		settle(c, n, slab);
 }
 
+/* @slab, which is on a list, becomes the caller's, in a chain. */
+static void take_drained(struct rn_cache *c, struct cache_node *n,
+			 struct page *slab, u32 *chain)
+{
+	slab_hollow(slab)->seen = c->objects - free_objects(c, slab);
+	own(c, n, slab);
+	slab->next = *chain;
+	*chain = page_to_pfn(slab);
+}
+
+/* Free pages of the slabs in the chain. */
+static void give_pages(struct rn_cache *c, struct cache_node *n, u32 chain,
+		       enum reclaim_why why)
+{
+	hollow_make(c, n, chain, why);
+	while (chain != NO_PFN) {
+		struct page *slab = pfn_to_page(chain);
+
+		chain = slab->next;
+		slab_put(c, slab);
+	}
+}
+
+/* Empty ones in a chain go back to the pages. */
+static void give_slabs(struct rn_cache *c, u32 chain, enum reclaim_why why)
+{
+	u64 pages = (u64)slab_discard(c, chain) * c->pages;
+
+	if (pages)
+		reclaim_count(why, PLACE_SLAB, pages << PAGE_SHIFT);
+}
+
 void slab_free_objects(struct rn_cache *c, struct cache_node *n,
 		       void *const *objects, unsigned int nr)
 {
@@ -573,5 +521,48 @@ void slab_free_objects(struct rn_cache *c, struct cache_node *n,
 		free_one(c, n, objects[i]);
 	chain = take_empty(c, n, keep_empty(c, n));
 	unlock(&n->list_lock);
-	slab_discard(c, chain);
+	count_waste(c, n);
+	give_slabs(c, chain, WHY_FREE);
+}
+
+/* --- what more there is to give back --- */
+
+/* Slabs that are taken at a time: nobody waits long for the lock. */
+#define LOOK_SLABS	32
+
+/* Under list_lock: slabs that have drained, at most so many. */
+static u32 find_drained(struct rn_cache *c, struct cache_node *n)
+{
+	u32 chain = NO_PFN, nr = 0;
+
+	for (int i = DRAINED_BUCKETS; i < HIGH_BUCKETS; i++)
+		for (; n->partial[i] != NO_PFN && nr < LOOK_SLABS; nr++)
+			take_drained(c, n, pfn_to_page(n->partial[i]), &chain);
+	return chain;
+}
+
+void slab_give_pages(struct rn_cache *c, struct cache_node *n,
+		     enum reclaim_why why)
+{
+	u32 chain;
+
+	do {
+		lock(&n->list_lock);
+		chain = find_drained(c, n);
+		unlock(&n->list_lock);
+		give_pages(c, n, chain, why);
+	} while (chain != NO_PFN);
+	count_waste(c, n);
+}
+
+void slab_age(struct rn_cache *c, struct cache_node *n, u32 part)
+{
+	u32 chain;
+
+	lock(&n->list_lock);
+	chain = take_empty(c, n, n->nr_empty - DIV_ROUND_UP(n->low_empty, part));
+	n->low_empty = n->nr_empty;
+	unlock(&n->list_lock);
+	give_slabs(c, chain, WHY_DECAY);
+	slab_give_pages(c, n, WHY_DECAY);
 }

@@ -14,11 +14,23 @@
 
 #pragma GCC visibility push(hidden)
 
-/* Partial slabs by the share of objects out: fewest first, fullest last. */
-#define NR_BUCKETS	4
+/*
+ * Partial slabs by the number of objects out, fewest first and fullest last, in
+ * quarters: those with free pages that were looked at, those that were not, and
+ * all others. The last bucket has those whose free objects all lie on hollow
+ * pages that could not be had again.
+ */
+#define QUARTERS	4
+#define DRAINED_BUCKETS	QUARTERS
+#define HIGH_BUCKETS	(2 * QUARTERS)
+#define STARVED_BUCKET	(3 * QUARTERS)
+#define NR_BUCKETS	(STARVED_BUCKET + 1)
 
 /* Of objects from here on, a few sheaves or slabs are a megabyte. */
 #define BIG_OBJECT	(16UL << 10)
+
+/* Objects that the first refill on a node asks for. */
+#define FILL_LEAST	6U
 
 /* An index into a slab that names no object. */
 #define NO_OBJECT	((u16)-1)
@@ -34,8 +46,12 @@
  * @nr_slabs: slabs of this cache on this node, whatever their state
  * @nr_free: objects on the shared freelists of all slabs, plus the fresh ones
  *	of slabs that are not active
+ * @waste: free bytes with memory, in slabs and in the barn, as last added up
+ * @nr_hollow: hollow pages in all slabs (mm/hollow.c)
+ * @low_empty: the least that @nr_empty was since the last tick
  * @fill: objects that the next refill asks for: 6, 14, 30 and so on up to a
  *	sheaf, so that a cache used once does not take a slab's worth
+ * @visits: to the barn, by the last tick (sheaves_shrink())
  * @refilling: threads that fill a sheaf from slabs right now
  * @refills: sheaves filled from slabs
  * @flushes: sheaves emptied into slabs
@@ -53,7 +69,11 @@ struct cache_node {
 	u32 nr_empty;
 	u32 nr_slabs;
 	u64 nr_free;
+	u64 waste;
+	u64 nr_hollow;
+	u32 low_empty;
 	u32 fill;
+	u64 visits;
 	u32 refilling __aligned(64);
 	u64 refills;
 	u64 flushes;
@@ -64,7 +84,8 @@ struct cache_node {
 /**
  * struct rn_cache - objects of one size
  * @row: its row on node 0; on node n, row + (n << row_node_shift)
- * @fast_at: its slot, or 0 where there is no rseq or several nodes
+ * @fast_at: its slot, or 0 where there is no rseq or several nodes, and while
+ *	objects are traced
  * @order: of a slab, which is aligned to it
  * @pages: of a slab; what no object begins or ends in is left to others
  * @objects: in a slab
@@ -126,6 +147,7 @@ struct rn_cache {
 extern struct lock slab_mutex;
 extern struct rn_cache *slab_caches;	/* the list; oldest first */
 extern struct rn_cache **cache_of_row;	/* by row on node 0 */
+unsigned int nr_rows(void);		/* rows in use there: below this */
 
 int slab_init(void);
 /*
@@ -134,9 +156,16 @@ int slab_init(void);
  */
 struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args,
 			   unsigned int row);
-/* Under slab_mutex. */
+/* Under slab_mutex, both. */
+void cache_set_fast_path(struct rn_cache *c);
 void cache_set_name(struct rn_cache *c, const char *name);
 struct cache_node *cache_node_get(struct rn_cache *c, int node);
+
+static inline void cache_uncharge(const struct rn_cache *c, unsigned int nr)
+{
+	if (unlikely(c->counter) && nr)
+		counter_uncharge(c->counter, (u64)nr * c->size);
+}
 
 static inline unsigned int row_on(const struct rn_cache *c, int node)
 {
@@ -205,9 +234,51 @@ static inline char *slab_next(const struct rn_cache *c, char *object,
 	return object;
 }
 
+/* Objects that were never handed out. */
+static inline unsigned int fresh_objects(const struct rn_cache *c,
+					 const struct page *slab)
+{
+	return c->objects - slab->fresh;
+}
+
 /* The object that starts at @p; NO_OBJECT if none does. */
 unsigned int slab_find(const struct rn_cache *c, const struct page *slab,
 		       const void *p);
+
+/* --- slab_new.c --- */
+
+/* From new pages, SLAB_ACTIVE and the caller's; *@node where they had to lie. */
+struct page *slab_new(struct rn_cache *c, int *node, rn_gfp_t flags);
+/* Pages of a chain of empty slabs that are on no list any more; how many. */
+unsigned int slab_discard(struct rn_cache *c, u32 first);
+/*
+ * Every slab goes back to the pages, whatever objects are out; nothing may be in
+ * slots and barns, and nobody may use the cache.
+ */
+void slab_discard_all(struct rn_cache *c);
+
+/* More than a slab has objects. */
+#define NOT_SEEN	((u16)-1)
+
+/* --- hollow.c: free pages of slabs that are not empty --- */
+
+/* The descriptor that says which they are. */
+static inline struct page *slab_hollow(const struct page *slab)
+{
+	return (struct page *)slab + 1;
+}
+
+/*
+ * All three by the owner: gives back what memory it can of the slabs in a chain;
+ * makes objects of hollow pages free again, at least one, or is false where
+ * their node has no memory; is the object on one? That anybody may ask of an
+ * object that is out.
+ */
+void hollow_make(struct rn_cache *c, struct cache_node *n, u32 chain,
+		 enum reclaim_why why);
+bool hollow_fill(struct rn_cache *c, struct cache_node *n, struct page *slab);
+bool hollow_has(const struct rn_cache *c, const struct page *slab,
+		unsigned int index);
 
 /* --- Owner's side: the slab is SLAB_ACTIVE and in the caller's hands --- */
 
@@ -216,8 +287,8 @@ struct page *slab_get(struct rn_cache *c, int *node, rn_gfp_t flags);
 /* Moves objects into @s, until it has @want or the slab has no more. */
 void slab_fill(struct rn_cache *c, struct page *slab, struct sheaf *s,
 	       unsigned int want);
-/* Takes what was freed meanwhile; false: nothing, the slab is now full. */
-bool slab_reload(struct cache_node *n, struct page *slab);
+/* Takes what was freed meanwhile; false: nothing, the slab is anybody's now. */
+bool slab_reload(struct rn_cache *c, struct cache_node *n, struct page *slab);
 /* Back onto its node's lists. */
 void slab_put(struct rn_cache *c, struct page *slab);
 
@@ -226,14 +297,30 @@ void slab_put(struct rn_cache *c, struct page *slab);
 /* Frees objects into their slabs. All must lie on the node of @n. */
 void slab_free_objects(struct rn_cache *c, struct cache_node *n,
 		       void *const *objects, unsigned int nr);
-/*
- * Every slab goes back to the pages, whatever objects are out; nothing may be in
- * slots and barns, and nobody may use the cache.
- */
-void slab_discard_all(struct rn_cache *c);
+/* Free pages of slabs that have drained since they were looked at. */
+void slab_give_pages(struct rn_cache *c, struct cache_node *n,
+		     enum reclaim_why why);
+/* Under list_lock: one slab more or less. */
+void slab_count(struct rn_cache *c, struct cache_node *n, int more);
 /* Gives empty slabs back to the pages, but @keep of them. Returns how many. */
 unsigned int slab_trim(struct rn_cache *c, struct cache_node *n,
 		       unsigned int keep);
+/* A tick: a part of the empty slabs, and free pages of others (decay). */
+void slab_age(struct rn_cache *c, struct cache_node *n, u32 part);
+
+/* --- waste.c --- */
+
+/* Is more free than may be, in the slabs and barns of all caches? */
+bool slabs_are_wasteful(void);
+void count_waste(const struct rn_cache *c, struct cache_node *n);
+void forget_waste(struct cache_node *n);	/* its slabs are gone */
+/* What the barn is to keep. */
+void barn_set_most(const struct rn_cache *c, struct cache_node *n);
+/* It has so many more than that. */
+void count_excess(const struct rn_cache *c, struct cache_node *n,
+		  unsigned int objects);
+/* Gives that back, of all caches, when it is much. No lock is held. */
+void give_if_excessive(void);
 
 /* --- sheaf_size.c --- */
 
@@ -245,6 +332,20 @@ void sheaves_grow(const struct rn_cache *c, struct cache_node *n);
 struct sheaf *sheaf_or_new(const struct rn_cache *c,
 			   const struct cache_node *n, struct sheaf *s);
 
+/*
+ * At a tick: a cache that has hardly come to its barns since the last one has
+ * sheaves that are too large for it.
+ */
+void sheaves_shrink(struct rn_cache *c);
+
+/* --- slots.c: what slots may hold, and who uses them (see internal.h) --- */
+
+/* May a slab be active in this slot? */
+bool slot_may_have_slab(const struct rn_cache *c, unsigned int row, u32 index);
+/* Objects that a sheaf may have in this slot, perhaps 0. */
+unsigned int slot_capacity(const struct rn_cache *c, unsigned int row,
+			   u32 index);
+
 /* --- slub.c: the slow paths --- */
 
 /*
@@ -253,6 +354,24 @@ struct sheaf *sheaf_or_new(const struct rn_cache *c,
  */
 void *slab_alloc_slow(struct rn_cache *c, rn_gfp_t flags, int node);
 void slab_free_slow(unsigned int row, const void *object);
+
+/* --- flush.c: from slots and barns into the slabs --- */
+
+/* Counts @allocs of a slot whose sheaves have @tag. */
+void count_tagged(struct cache_node *n, unsigned int tag, u64 allocs);
+/* @s came out of its slot; comes before the barn counts it. */
+void sheaf_left_slot(struct cache_node *n, const struct sheaf *s);
+/* Into the slabs with what is in @s. */
+void sheaf_flush(struct rn_cache *c, struct cache_node *n, struct sheaf *s);
+/* Likewise with all that was in the slot of a row. */
+void slot_flush(unsigned int row, struct sheaf *s[2], struct page *active);
+/* Sheaves with objects, but @keep of them. */
+void barn_flush(struct rn_cache *c, struct cache_node *n, u32 keep);
+/*
+ * A tick: 1/@part of what barns and slabs have had to spare since the last one
+ * goes down, and at least one of each. Under slab_mutex.
+ */
+void cache_age(struct rn_cache *c, u32 part);
 /*
  * Everything in slots and barns goes into slabs, empty slabs to the pages. False
  * if the slots could not be emptied (percpu_drain()).

@@ -6,8 +6,10 @@
  * cache_nodes are never unmapped: a destroyed cache waits for the next one, so
  * that whoever still reads its figures reads memory.
  */
+#include "pressure.h"
 #include "shrinker.h"
 #include "slab.h"
+#include "tracepoint.h"
 
 #include <rn/pages.h>
 #include <rn/slab-inline.h>
@@ -38,6 +40,11 @@ int slab_init(void)
 		    GRND_NONBLOCK) < 0)
 		slab_secret = (u64)&slab_secret * 0x9e3779b97f4a7c15;
 	return cache_of_row ? 0 : -ENOMEM;
+}
+
+unsigned int nr_rows(void)
+{
+	return READ_ONCE(rows_used);
 }
 
 /* --- the shape of a cache --- */
@@ -180,8 +187,10 @@ static struct rn_cache *cache_struct(unsigned int row)
 	c->node = meta_alloc(nr_node_ids() * sizeof(*c->node));
 	if (!c->node)
 		return NULL;
-	c->row = row ? row : rows_used++;
+	c->row = row ? row : rows_used;
 	cache_of_row[c->row] = c;
+	if (!row)
+		WRITE_ONCE(rows_used, rows_used + 1);
 	return c;
 }
 
@@ -197,11 +206,19 @@ static struct rn_cache **class_place(unsigned int row)
 
 static void list_insert(struct rn_cache *c, struct rn_cache **where)
 {
-	c->next = *where;
-	/* Pairs with the loads of those who list caches without the lock. */
+	/* Who lists caches without the lock may stand on it, too. */
+	WRITE_ONCE(c->next, *where);
+	/* Pairs with their loads. */
 	smp_store_release(where, c);
 	if (list_end == where)
 		list_end = &c->next;
+}
+
+void cache_set_fast_path(struct rn_cache *c)
+{
+	bool open = percpu_has_rseq() && !hot.node_rows && !fast_paths_shut;
+
+	WRITE_ONCE(c->fast_at, open ? slot_at(c->row) : 0);
 }
 
 struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args,
@@ -215,8 +232,7 @@ struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args,
 	c->refcount = 1;
 	c->counter = NULL;
 	cache_set_name(c, name);
-	if (percpu_has_rseq() && !hot.node_rows)
-		c->fast_at = slot_at(c->row);
+	cache_set_fast_path(c);
 	list_insert(c, row ? class_place(row) : list_end);
 	return c;
 }
@@ -227,7 +243,7 @@ static void cache_node_reset(struct cache_node *n)
 	for (int i = 0; i < NR_BUCKETS; i++)
 		n->partial[i] = NO_PFN;
 	n->empty = NO_PFN;
-	n->fill = 6;
+	n->fill = FILL_LEAST;
 }
 
 struct cache_node *cache_node_get(struct rn_cache *c, int node)
@@ -351,12 +367,15 @@ static void unlink_cache(struct rn_cache *c)
 
 	while (*p != c)
 		p = &(*p)->next;
-	*p = c->next;
+	smp_store_release(p, c->next);
 	if (list_end == &c->next)
 		list_end = p;
-	for (int node = 0; node < nr_node_ids(); node++)
-		if (c->node[node])
-			cache_node_reset(c->node[node]);
+	for (int node = 0; node < nr_node_ids(); node++) {
+		if (!c->node[node])
+			continue;
+		forget_waste(c->node[node]);
+		cache_node_reset(c->node[node]);
+	}
 	c->next_spare = spare_caches;
 	spare_caches = c;
 }
@@ -429,21 +448,6 @@ RN_API int rn_cache_shrink(struct rn_cache *cache)
 	return 0;
 }
 
-/* What caches and pages hold that nobody uses. */
-static size_t give_back(void)
-{
-	unsigned int ticket = gate_enter();
-	size_t bytes;
-
-	lock(&slab_mutex);
-	for (struct rn_cache *c = slab_caches; c; c = c->next)
-		cache_flush(c);
-	unlock(&slab_mutex);
-	bytes = pages_shrink();
-	gate_exit(ticket);
-	return bytes;
-}
-
 /**
  * rn_shrink_all() - give all unused memory back to the system
  *
@@ -464,7 +468,7 @@ RN_API size_t rn_shrink_all(void)
 	for (int i = 0; i < RN_DEF_PRIORITY; i++)
 		if (!shrink_until_freed(RN_KERNEL, 0))
 			break;
-	return give_back();
+	return reclaim_all(WHY_TRIM) + pages_shrink();
 }
 
 /*
@@ -491,7 +495,7 @@ bool reclaim(rn_gfp_t flags, unsigned int round)
 	if (!freed && round)
 		nofail_pause(round - 1);
 	numa_forget();
-	give_back();
+	reclaim_all(limit_is_hit() ? WHY_LIMIT : WHY_PRESSURE);
 	return true;
 }
 

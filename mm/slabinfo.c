@@ -87,6 +87,7 @@ static void dump_at_exit(void)
 {
 	dump_slabinfo();
 	dump("RN_VMSTAT", options.vmstat, rn_vmstat);
+	dump("RN_MEMMAP", options.memmap, rn_memmap);
 }
 
 /* Not rn_vmstat(), which takes locks. */
@@ -105,7 +106,7 @@ void slabinfo_init(void)
 		.sa_handler = dump_on_signal, .sa_flags = SA_RESTART,
 	};
 
-	if (!options.slabinfo && !options.vmstat)
+	if (!options.slabinfo && !options.vmstat && !options.memmap)
 		return;
 	if (atexit(dump_at_exit))
 		report("RN_SLABINFO: no dump at exit: out of memory");

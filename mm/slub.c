@@ -16,6 +16,7 @@
  * nobody else's. It takes one object for itself before it offers a sheaf, so
  * it ends whatever others do. All of it is inside the fork gate.
  */
+#include "pressure.h"
 #include "slab.h"
 
 #include <rn/pages.h>
@@ -42,55 +43,23 @@ static unsigned int charge(const struct rn_cache *c, unsigned int want)
 	return counter_charge_objects(c->counter, c->size, want);
 }
 
-static void uncharge(const struct rn_cache *c, unsigned int nr)
-{
-	if (unlikely(c->counter) && nr)
-		counter_uncharge(c->counter, (u64)nr * c->size);
-}
-
 static void to_slab(struct rn_cache *c, struct cache_node *n, const void *object)
 {
 	slab_free_objects(c, n, (void *const *)&object, 1);
-	uncharge(c, 1);
-}
-
-static void flush(struct rn_cache *c, struct cache_node *n, struct sheaf *s)
-{
-	unsigned int nr = sheaf_count(s);
-
-	slab_free_objects(c, n, s->objects, nr);
-	WRITE_ONCE(s->word, s->word - nr);
-	stat_inc(&n->flushes);
-	uncharge(c, nr);
+	cache_uncharge(c, 1);
 }
 
 /* Hands a sheaf over to the barn, or its objects to the slabs. */
 static void give_back(struct rn_cache *c, struct cache_node *n,
 		      struct sheaf *s)
 {
-	if (!is_tight(c) && barn_put(&n->barn, s))
-		return;
-	flush(c, n, s);
-	barn_put(&n->barn, s);
-}
+	unsigned int objects;
 
-static void count_tagged(struct cache_node *n, unsigned int tag, u64 allocs)
-{
-	if (tag & NUMA_OTHER)
-		stat_add(&n->other, allocs);
-	if (tag & NUMA_INTERLEAVE)
-		stat_add(&n->interleave, allocs);
-}
-
-/* @s came out of its slot; comes before the barn counts it. */
-static void left_slot(struct cache_node *n, const struct sheaf *s)
-{
-	u64 allocs, frees;
-
-	if (!s->next)
-		return;
-	sheaf_counts(s, &allocs, &frees);
-	count_tagged(n, s->next, allocs);
+	if (is_tight(c))
+		sheaf_flush(c, n, s);
+	objects = sheaf_count(s);
+	if (barn_put(&n->barn, s))
+		count_excess(c, n, objects);
 }
 
 /* The spare sheaf of this CPU, now the caller's; or NULL. */
@@ -99,7 +68,7 @@ static struct sheaf *detach_spare(struct cache_node *n, unsigned int row,
 {
 	if (!v->spare || !percpu_set_spare(row, v, NULL))
 		return NULL;
-	left_slot(n, v->spare);
+	sheaf_left_slot(n, v->spare);
 	return v->spare;
 }
 
@@ -118,31 +87,6 @@ static struct page *detach_active(unsigned int row)
 	return NULL;
 }
 
-/* Two objects for each that a sheaf has, with their places, and a slab. */
-static u32 slot_wants(const struct rn_cache *c)
-{
-	return 2 * c->sheaf_capacity * (c->size + sizeof(void *)) +
-	       c->pages * PAGE_BYTES;
-}
-
-/* May a slab be active in this slot? */
-static bool may_be_active(const struct rn_cache *c, unsigned int row, u32 index)
-{
-	u32 want = slot_wants(c);
-
-	return percpu_grant(row, index, want) >= want;
-}
-
-/* Objects that a sheaf may have in this slot, perhaps 0. */
-static unsigned int capacity_in(const struct rn_cache *c, unsigned int row,
-				u32 index)
-{
-	u32 want = slot_wants(c), granted = percpu_grant(row, index, want);
-
-	return likely(granted >= want) ? c->sheaf_capacity :
-	       granted / (2 * (c->size + sizeof(void *)));
-}
-
 /* @slab becomes the active one of this CPU, if it has none and may. */
 static void attach_active(struct rn_cache *c, unsigned int row,
 			  struct page *slab)
@@ -151,7 +95,7 @@ static void attach_active(struct rn_cache *c, unsigned int row,
 
 	percpu_view(row, &v);
 	if (v.active || percpu_open(row, v.index) ||
-	    !may_be_active(c, row, v.index) ||
+	    !slot_may_have_slab(c, row, v.index) ||
 	    !percpu_set_active(row, &v, slab))
 		slab_put(c, slab);
 }
@@ -190,7 +134,7 @@ static void refill(struct rn_cache *c, struct cache_node *n, struct sheaf *s,
 			slab_fill(c, slab, s, want);
 		if (sheaf_count(s) >= want)
 			break;
-		if (slab && slab_reload(n, slab))
+		if (slab && slab_reload(c, n, slab))
 			continue;
 		if (by_policy && policy_moved(node, s))
 			return;
@@ -213,23 +157,47 @@ static void refill(struct rn_cache *c, struct cache_node *n, struct sheaf *s,
 	attach_active(c, row, slab);
 }
 
-/* @s takes the place of the spare, if this slot may hold what it has. */
-static bool set_spare(struct rn_cache *c, unsigned int row,
-		      struct slot_view *v, struct sheaf *s)
+/* Objects that a sheaf may have in the slot of a view. */
+static unsigned int capacity_of(const struct rn_cache *c, unsigned int row,
+				const struct slot_view *v)
 {
-	unsigned int capacity;
+	return percpu_open(row, v->index) ? 0 : slot_capacity(c, row, v->index);
+}
 
-	if (percpu_open(row, v->index))
-		return false;
-	capacity = min(capacity_in(c, row, v->index), sheaf_room(s));
+/* @s takes the place of the spare, if the slot may hold what it has. */
+static bool set_spare(struct rn_cache *c, unsigned int row,
+		      struct slot_view *v, struct sheaf *s,
+		      unsigned int capacity)
+{
 	if (!capacity || capacity < sheaf_count(s))
 		return false;
-	WRITE_ONCE(s->capacity, capacity);
+	WRITE_ONCE(s->capacity, min(capacity, sheaf_room(s)));
 	if (!percpu_set_spare(row, v, s))
 		return false;
 	/* Drained in between, the slot has returned what it was granted. */
-	percpu_grant(row, v->index, slot_wants(c));
+	slot_capacity(c, row, v->index);
 	return true;
+}
+
+/*
+ * Of a sheaf with more than this slot may hold, so many objects in one of their
+ * own; the rest goes to the barn. Or else the slot would stay empty, and its
+ * CPU would come here for each object.
+ */
+static struct sheaf *cut_to_fit(struct rn_cache *c, struct cache_node *n,
+				struct sheaf *s, unsigned int capacity)
+{
+	struct sheaf *part;
+
+	if (likely(sheaf_count(s) <= capacity) || !capacity)
+		return s;
+	part = sheaf_alloc(capacity);
+	if (!part)
+		return s;
+	sheaf_move(part, s, capacity);
+	WRITE_ONCE(s->held, sheaf_count(s));
+	give_back(c, n, s);
+	return part;
 }
 
 /*
@@ -246,21 +214,25 @@ static void flush_if_tight(struct rn_cache *c)
 /*
  * Makes @s the main sheaf of this CPU; main becomes the spare, and the spare,
  * if there is one, goes to the barn. Or @s does, when the slot is closed, has
- * changed underneath, or may not hold as much.
+ * changed underneath, or may hold nothing.
  */
 static void install(struct rn_cache *c, struct cache_node *n,
 		    unsigned int row, struct sheaf *s)
 {
-	struct sheaf *out = s;
+	unsigned int capacity;
 	struct slot_view v;
+	struct sheaf *out;
 
+	percpu_view(row, &v);
+	capacity = capacity_of(c, row, &v);
+	s = cut_to_fit(c, n, s, capacity);
+	out = s;
 	WRITE_ONCE(s->held, sheaf_count(s));
 	WRITE_ONCE(s->next, numa_tag(row_to_node(row)));
-	percpu_view(row, &v);
-	if (set_spare(c, row, &v, s)) {
+	if (set_spare(c, row, &v, s, capacity)) {
 		out = v.spare;
 		if (out)
-			left_slot(n, out);
+			sheaf_left_slot(n, out);
 		v.spare = s;
 		percpu_swap(row, &v);
 	}
@@ -285,7 +257,7 @@ static struct sheaf *fill_from_slabs(struct rn_cache *c, struct cache_node *n,
 		refill(c, n, s, want, node, flags);
 	else
 		errno = EDQUOT;
-	uncharge(c, want - sheaf_count(s));
+	cache_uncharge(c, want - sheaf_count(s));
 	stat_inc(&n->refills);
 	if (sheaf_count(s))
 		return s;
@@ -311,6 +283,7 @@ static struct sheaf *get_full(struct rn_cache *c, struct cache_node *n,
 	full = barn_exchange_empty(&n->barn, s);
 	if (likely(full))
 		return full;
+	count_waste(c, n);
 	__atomic_fetch_add(&n->refilling, 1, __ATOMIC_RELAXED);
 	full = fill_from_slabs(c, n, s, node, flags);
 	__atomic_fetch_sub(&n->refilling, 1, __ATOMIC_RELAXED);
@@ -372,6 +345,7 @@ static void *alloc_on(struct rn_cache *c, int *node, rn_gfp_t flags)
 		if (object)
 			return object;
 	}
+	thread_self.deep = true;
 	s = get_full(c, n, detach_spare(n, row, &v), node, flags);
 	if (!s)
 		return NULL;
@@ -468,10 +442,12 @@ noinline void *slab_alloc_slow(struct rn_cache *c, rn_gfp_t flags, int node)
 		    !reclaim(flags, round))
 			break;
 	}
+	pressure_check(flags);
 	if (!object)
 		errno = c->counter && errno == EDQUOT ? EDQUOT : ENOMEM;
 	else if (flags & RN_ZERO)
 		memset(object, 0, c->usable);
+	age_poll();
 	return object;
 }
 
@@ -482,24 +458,19 @@ static bool has_room(const struct sheaf *s)
 	return sheaf_count(s) < READ_ONCE(s->capacity);
 }
 
-/*
- * An empty sheaf, against a full one: the barn's, or @s after its objects went
- * into the slabs. NULL if there is no memory for a new one.
- */
+/* An empty sheaf, against a full one; NULL if there is no memory for one. */
 static struct sheaf *get_empty(struct rn_cache *c, struct cache_node *n,
 			       struct sheaf *s)
 {
+	unsigned int objects = s ? sheaf_count(s) : 0;
 	struct sheaf *empty;
-	bool kept;
+	bool excess;
 
 	sheaves_grow(c, n);
-	empty = barn_exchange_full(&n->barn, s, &kept);
-	if (likely(empty))
-		return empty;
-	if (kept)
-		return sheaf_or_new(c, n, NULL);
-	flush(c, n, s);
-	return s;
+	empty = barn_exchange_full(&n->barn, s, &excess);
+	if (excess)
+		count_excess(c, n, objects);
+	return likely(empty) ? empty : sheaf_or_new(c, n, NULL);
 }
 
 static void free_on(struct rn_cache *c, struct cache_node *n,
@@ -521,6 +492,7 @@ static void free_on(struct rn_cache *c, struct cache_node *n,
 		if (percpu_push(row, object))
 			return;
 	}
+	thread_self.deep = true;
 	s = get_empty(c, n, detach_spare(n, row, &v));
 	if (s) {
 		sheaf_add(s, object);
@@ -539,60 +511,8 @@ noinline void slab_free_slow(unsigned int row, const void *object)
 
 	tsan_release(object);
 	free_on(c, row_to_cache_node(row), row, object);
+	give_if_excessive();
 	gate_exit(ticket);
+	age_poll();
 	errno = saved;
-}
-
-/* --- everything out of slots and barns --- */
-
-struct flush_to {
-	struct rn_cache *c;
-	struct cache_node *n;
-};
-
-static void flush_sheaf(struct rn_cache *c, struct cache_node *n,
-			struct sheaf *s)
-{
-	barn_count(&n->barn, s);
-	if (sheaf_count(s))
-		flush(c, n, s);
-	sheaf_free(s);
-}
-
-static void take_slot(void *arg, struct sheaf *s[2], struct page *active)
-{
-	struct flush_to *to = arg;
-
-	for (int i = 0; i < 2; i++) {
-		if (!s[i])
-			continue;
-		left_slot(to->n, s[i]);
-		flush_sheaf(to->c, to->n, s[i]);
-	}
-	if (active)
-		slab_put(to->c, active);
-}
-
-static void flush_barn(struct rn_cache *c, struct cache_node *n)
-{
-	struct sheaf *s;
-
-	while ((s = barn_take(&n->barn)))
-		flush_sheaf(c, n, s);
-}
-
-bool cache_flush(struct rn_cache *c)
-{
-	bool done = true;
-
-	for (int node = 0; node < nr_node_ids(); node++) {
-		struct flush_to to = { c, smp_load_acquire(&c->node[node]) };
-
-		if (!to.n)
-			continue;
-		done &= percpu_drain(row_on(c, node), take_slot, &to);
-		flush_barn(c, to.n);
-		slab_trim(c, to.n, 0);
-	}
-	return done;
 }

@@ -44,6 +44,7 @@ static __no_tsan void look_at_slot(void *arg, const struct slot *slot)
 	look_at_sheaf(sum, READ_ONCE(slot->sheaf[1]));
 	if (active)
 		sum->objects += READ_ONCE(active->nr_private) +
+				READ_ONCE(slab_hollow(active)->nr_hollow) +
 				sum->c->objects - READ_ONCE(active->fresh);
 }
 

@@ -248,6 +248,7 @@ static void *realloc_large(void *p, size_t old, size_t size, rn_gfp_t flags)
 	char *new = large_realloc(p, size, flags);
 
 	gate_exit(ticket);
+	age_poll_deep();
 	/* The rest of its last page is usable, and must not keep old bytes. */
 	if (new && flags & RN_ZERO && size < old)
 		memset(new + size, 0, rn_size(new) - size);

@@ -2,6 +2,7 @@
 /*
  * Figures as text: the writer that needs no heap, and rn_vmstat().
  */
+#include "pressure.h"
 #include "shrinker.h"
 #include "slab.h"
 #include "syscalls.h"
@@ -159,6 +160,11 @@ RN_API int rn_vmstat(int fd)
 	for (int node = 0; node < nr_node_ids(); node++)
 		vmstat_node(&s, node);
 	vmstat_pages(&s);
+	vmstat_reclaim(&s);
+	vmstat_kswapd(&s);
+	vmstat_khugepaged(&s);
+	vmstat_limit(&s);
+	vmstat_pressure(&s);
 	vmstat_shrinkers(&s);
 	return seq_close(&s);
 }

@@ -105,7 +105,7 @@ static bool is_shared(u32 block, u32 nr)
 	return nr && mem.blocks[block].nr_free + nr != PAGEBLOCK_PAGES;
 }
 
-u32 warm_grade(struct zone *z, u32 pfn, u32 nr)
+struct cooled warm_grade(struct zone *z, u32 pfn, u32 nr)
 {
 	u32 blocks = DIV_ROUND_UP(nr, PAGEBLOCK_PAGES), warmth;
 	u32 head = min(ALIGN(pfn, PAGEBLOCK_PAGES) - pfn, nr);
@@ -128,12 +128,12 @@ u32 warm_grade(struct zone *z, u32 pfn, u32 nr)
 	unlock(&z->lock);
 	if (due)
 		look(z, pfn, nr);
-	/* What stays in blocks that are not blank nobody would count. */
-	if (warmth && head)
-		run_discard(pfn, head);
-	if (warmth && tail)
-		run_discard(pfn + nr - tail, tail);
-	return warmth;
+	/* What stays in blocks that are not blank is for others to take. */
+	if (!warmth || (head && !run_discard(pfn, head)))
+		head = 0;
+	if (!warmth || (tail && !run_discard(pfn + nr - tail, tail)))
+		tail = 0;
+	return (struct cooled){ warmth, head, tail };
 }
 
 /* --- the runs by age --- */
@@ -150,7 +150,7 @@ void warm_add(struct zone *z, u32 block)
 		z->warm_oldest = block;
 	z->warm_newest = block;
 	z->nr_warm += b->nr_blank;
-	z->warm_weight += b->nr_blank * b->warmth;
+	WRITE_ONCE(z->warm_weight, z->warm_weight + b->nr_blank * b->warmth);
 }
 
 void warm_remove(struct zone *z, u32 block)
@@ -166,7 +166,8 @@ void warm_remove(struct zone *z, u32 block)
 	else
 		z->warm_oldest = b->newer;
 	z->nr_warm -= b->nr_blank;
-	z->warm_weight -= b->nr_blank * b->warmth;
+	WRITE_ONCE(z->warm_weight, z->warm_weight - b->nr_blank * b->warmth);
+	z->warm_low = min(z->warm_low, z->warm_weight);
 }
 
 bool warm_is_too_much(const struct zone *z)
@@ -176,32 +177,67 @@ bool warm_is_too_much(const struct zone *z)
 
 /* --- discarding --- */
 
-/* False when what is left is not more than @most, or cannot be discarded. */
-static bool cool_oldest(struct zone *z, u32 most)
+/*
+ * The weight of what was discarded; 0 when what is left is not more than @most,
+ * or cannot be discarded.
+ */
+static u32 cool_oldest(struct zone *z, u32 most)
 {
-	u32 block = NO_BLOCK, nr;
+	u32 block = NO_BLOCK, nr, weight;
 	bool gone;
 
 	lock(&z->lock);
 	if (z->warm_weight > most) {
 		block = z->warm_oldest;
 		nr = mem.blocks[block].nr_blank;
+		weight = nr * mem.blocks[block].warmth;
 		blank_take_run(z, block);
 	}
 	unlock(&z->lock);
 	if (block == NO_BLOCK)
-		return false;
+		return 0;
 	gone = pages_discard(block << PAGEBLOCK_ORDER, nr << PAGEBLOCK_ORDER);
+	if (gone)
+		limit_uncharge_blocks(nr);
 	lock(&z->lock);
 	blank_put(z, block, nr, gone ? 0 : WARM_FULL);
 	unlock(&z->lock);
-	return gone;
+	return gone ? weight : 0;
+}
+
+u64 warm_bytes(u32 weight)
+{
+	return (u64)weight * (PAGEBLOCK_BYTES / WARM_FULL);
+}
+
+size_t warm_trim_to(struct zone *z, u32 weight, enum reclaim_why why)
+{
+	u64 bytes = 0;
+	u32 gone;
+
+	while ((gone = cool_oldest(z, weight)))
+		bytes += warm_bytes(gone);
+	if (bytes)
+		reclaim_count(why, PLACE_BLOCK, bytes);
+	return bytes;
 }
 
 void warm_trim(struct zone *z)
 {
-	while (cool_oldest(z, budget(z)))
-		;
+	warm_trim_to(z, budget(z), WHY_FREE);
+}
+
+size_t warm_age(struct zone *z, u32 part)
+{
+	u32 mark, weight;
+
+	lock(&z->lock);
+	mark = z->warm_low;
+	weight = z->warm_low = z->warm_weight;
+	unlock(&z->lock);
+	if (!mark)
+		return 0;
+	return warm_trim_to(z, weight - max(mark / part, 1U), WHY_DECAY);
 }
 
 /*

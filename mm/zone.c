@@ -12,6 +12,7 @@
 #include "internal.h"
 #include "zone.h"
 
+#include <string.h>
 #include <sys/mman.h>
 
 int zone_init(struct zone *z, int node)
@@ -27,16 +28,23 @@ int zone_init(struct zone *z, int node)
 	for (int c = 0; c < NR_CLASSES; c++)
 		for (int i = 0; i < NR_LISTS; i++)
 			z->list[c][i] = NO_BLOCK;
+	for (int i = 0; i < NR_REPORTS; i++)
+		z->report[i] = NO_BLOCK;
 	for (u32 i = 0; i < NR_BLANK_LISTS; i++)
 		z->blank_runs.first[i] = z->warm_runs.first[i] = NO_BLOCK;
 	warm_init(z);
+	reporting_init(z);
 	z->maps = meta_alloc(DIV_ROUND_UP(blocks, 64) * sizeof(*z->maps));
 	return z->maps ? 0 : -ENOMEM;
 }
 
 u32 zone_nr_idle(const struct zone *z)
 {
-	return z->nr_idle[CLASS_HUGETLB] + z->nr_idle[CLASS_OTHER];
+	u32 nr = 0;
+
+	for (int c = 0; c < NR_CLASSES; c++)
+		nr += z->nr_idle[c];
+	return nr;
 }
 
 u32 zone_nr_up(const struct zone *z)
@@ -64,12 +72,32 @@ static bool bit_test(const struct zone *z, enum map map, u32 at)
 	return z->maps[at / 64][map] >> at % 64 & 1;
 }
 
+/* Candidates of @kind among blocks 64 * @i to 64 * @i + 63, a bit each. */
+static u64 candidates(const struct zone *z, enum run_kind kind, u32 i)
+{
+	const u64 *word = z->maps[i];
+
+	switch (kind) {
+	case RUN_UNUSED:
+		return ~word[MAP_USED];
+	case RUN_IDLE_HUGETLB:
+		return word[MAP_IDLE + CLASS_HUGETLB];
+	case RUN_IDLE_BROKEN:
+		return word[MAP_IDLE + CLASS_BROKEN];
+	case RUN_BLANK:
+		return word[MAP_BLANK];
+	default:
+		return word[MAP_IDLE + CLASS_HUGETLB] |
+			word[MAP_IDLE + CLASS_OTHER] |
+			word[MAP_IDLE + CLASS_BROKEN];
+	}
+}
+
 bool block_is_idle(const struct zone *z, u32 block)
 {
 	u32 at = block - z->first;
 
-	return at < z->high && (bit_test(z, MAP_IDLE + CLASS_HUGETLB, at) ||
-				bit_test(z, MAP_IDLE + CLASS_OTHER, at));
+	return at < z->high && (candidates(z, RUN_IDLE, at / 64) >> at % 64 & 1);
 }
 
 bool block_is_blank(const struct zone *z, u32 block)
@@ -84,24 +112,6 @@ bool block_is_used(const struct zone *z, u32 block)
 	u32 at = block - z->first;
 
 	return at < z->high && bit_test(z, MAP_USED, at);
-}
-
-/* Candidates of @kind among blocks 64 * @i to 64 * @i + 63, a bit each. */
-static u64 candidates(const struct zone *z, enum run_kind kind, u32 i)
-{
-	const u64 *word = z->maps[i];
-
-	switch (kind) {
-	case RUN_UNUSED:
-		return ~word[MAP_USED];
-	case RUN_IDLE_HUGETLB:
-		return word[MAP_IDLE + CLASS_HUGETLB];
-	case RUN_BLANK:
-		return word[MAP_BLANK];
-	default:
-		return word[MAP_IDLE + CLASS_HUGETLB] |
-			word[MAP_IDLE + CLASS_OTHER];
-	}
 }
 
 /*
@@ -160,11 +170,18 @@ u32 run_length(const struct zone *z, enum run_kind kind, u32 block, u32 most)
 	return next_bit(z, kind, at, at + most, false) - at;
 }
 
-/* Blocks that come and go together with @block; all of them idle, or 0. */
-static u32 idle_unit(const struct zone *z, u32 block, u32 *start)
+/* Blocks that come and go together with @block. */
+static u32 unit_of(u32 block)
 {
 	unsigned int shift = mem.blocks[block].huge_shift;
-	u32 unit = shift > PAGEBLOCK_SHIFT ? 1U << (shift - PAGEBLOCK_SHIFT) : 1;
+
+	return shift > PAGEBLOCK_SHIFT ? 1U << (shift - PAGEBLOCK_SHIFT) : 1;
+}
+
+/* Their number if all of them are idle, or 0. */
+static u32 idle_unit(const struct zone *z, u32 block, u32 *start)
+{
+	u32 unit = unit_of(block);
 	u32 at = ALIGN_DOWN(block, unit) - z->first;
 
 	*start = z->first + at;
@@ -172,7 +189,8 @@ static u32 idle_unit(const struct zone *z, u32 block, u32 *start)
 		unit : 0;
 }
 
-u32 run_find_idle_top(const struct zone *z, u32 from, u32 to, u32 most, u32 *nr)
+u32 run_find_idle_top(const struct zone *z, enum run_kind kind, u32 from,
+		      u32 to, u32 most, u32 *nr)
 {
 	u32 at = min(to, z->first + z->high);
 
@@ -180,7 +198,8 @@ u32 run_find_idle_top(const struct zone *z, u32 from, u32 to, u32 most, u32 *nr)
 	while (at > from && *nr < most) {
 		u32 start, unit = 0;
 
-		if (block_is_idle(z, at - 1))
+		if (candidates(z, kind, (at - 1 - z->first) / 64) >>
+		    (at - 1 - z->first) % 64 & 1)
 			unit = idle_unit(z, at - 1, &start);
 		if (unit && start >= from && *nr + unit <= most) {
 			*nr += unit;
@@ -192,7 +211,7 @@ u32 run_find_idle_top(const struct zone *z, u32 from, u32 to, u32 most, u32 *nr)
 			u32 i = (at - 1 - z->first) / 64;
 
 			at--;
-			if (!candidates(z, RUN_IDLE, i))
+			if (!candidates(z, kind, i))
 				at = max(from, z->first + i * 64);
 		}
 	}
@@ -292,12 +311,80 @@ static int list_of(const struct pageblock *b)
 	return pageblock_largest(b) * NR_FILLS + fill_of(b->nr_free);
 }
 
+/* --- lists of what can be released: rings, with the oldest first --- */
+
+static void report_unlink(struct zone *z, struct pageblock *b)
+{
+	u32 next = b->report_next, prev = b->report_prev, *first;
+
+	if (b->report < 0)
+		return;
+	first = &z->report[b->report];
+	mem.blocks[next].report_prev = prev;
+	mem.blocks[prev].report_next = next;
+	if (&mem.blocks[next] == b) {
+		*first = NO_BLOCK;
+		z->report_mask &= ~(1U << b->report);
+	} else if (&mem.blocks[*first] == b) {
+		*first = next;
+	}
+	b->report = -1;
+}
+
+/* Who waits for longest has most to release, in one call. */
+static void report_link(struct zone *z, u32 block, int list)
+{
+	struct pageblock *b = &mem.blocks[block];
+	u32 first = z->report[list];
+
+	b->report = list;
+	if (first == NO_BLOCK) {
+		b->report_next = b->report_prev = block;
+		z->report[list] = block;
+		z->report_mask |= 1U << list;
+		return;
+	}
+	b->report_next = first;
+	b->report_prev = mem.blocks[first].report_prev;
+	mem.blocks[b->report_prev].report_next = block;
+	mem.blocks[first].report_prev = block;
+}
+
+static int report_of(const struct pageblock *b)
+{
+	if (b->whole || b->nr_free <= b->nr_released ||
+	    b->nr_free == PAGEBLOCK_PAGES)
+		return -1;
+	return 2 * fill_of(b->nr_free) + b->broken;
+}
+
+u32 block_to_report(const struct zone *z)
+{
+	if (!z->report_mask)
+		return NO_BLOCK;
+	return z->report[31 - __builtin_clz(z->report_mask)];
+}
+
+/* Blocks that come and go together are surplus when all are idle. */
+static void count_whole(struct zone *z, u32 block, bool idle)
+{
+	u32 unit = unit_of(block);
+	struct pageblock *head = &mem.blocks[ALIGN_DOWN(block, unit)];
+
+	if (!idle && head->unit_idle-- == unit)
+		z->whole_idle -= unit;
+	if (idle && ++head->unit_idle == unit)
+		z->whole_idle += unit;
+}
+
 static void idle_set(struct zone *z, u32 block, enum class c, bool idle)
 {
 	u32 at = block - z->first;
 
 	if (bit_test(z, MAP_IDLE + c, at) == idle)
 		return;
+	if (mem.blocks[block].whole && !mem.blocks[block].lazy)
+		count_whole(z, block, idle);
 	if (idle) {
 		bits_set(z, MAP_IDLE + c, at, 1);
 		z->nr_idle[c]++;
@@ -310,29 +397,68 @@ static void idle_set(struct zone *z, u32 block, enum class c, bool idle)
 void block_requeue(struct zone *z, u32 block)
 {
 	struct pageblock *b = &mem.blocks[block];
-	enum class c = class_of(b->backing);
-	int list = list_of(b);
+	enum class c = class_of(b);
+	int list = list_of(b), report = report_of(b);
 
 	if (list != b->list) {
 		list_unlink(z, b, c);
 		if (list >= 0)
 			list_link(z, block, c, list);
 	}
+	if (report != b->report) {
+		report_unlink(z, b);
+		if (report >= 0)
+			report_link(z, block, report);
+	}
 	idle_set(z, block, c, b->nr_free == PAGEBLOCK_PAGES);
+}
+
+/* --- what a block is --- */
+
+/* Before a change that may move it to other lists and counts, and after it. */
+static struct pageblock *change_begin(struct zone *z, u32 block)
+{
+	struct pageblock *b = &mem.blocks[block];
+	enum class c = class_of(b);
+
+	list_unlink(z, b, c);
+	report_unlink(z, b);
+	idle_set(z, block, c, false);
+	zone_count_block(z, b, -1);
+	return b;
+}
+
+static void change_end(struct zone *z, u32 block)
+{
+	zone_count_block(z, &mem.blocks[block], 1);
+	block_requeue(z, block);
 }
 
 void block_set_backing(struct zone *z, u32 block, enum backing backing)
 {
-	struct pageblock *b = &mem.blocks[block];
-	enum class c = class_of(b->backing);
+	struct pageblock *b = change_begin(z, block);
 
-	list_unlink(z, b, c);
-	idle_set(z, block, c, false);
-	z->nr_up[b->backing]--;
 	b->backing = backing;
 	b->huge_shift = 0;
-	z->nr_up[backing]++;
-	block_requeue(z, block);
+	change_end(z, block);
+}
+
+void block_set_broken(struct zone *z, u32 block, bool broken)
+{
+	struct pageblock *b = change_begin(z, block);
+
+	b->broken = broken;
+	if (broken && b->backing == BACKING_THP)
+		b->backing = BACKING_SMALL;
+	change_end(z, block);
+}
+
+void block_set_whole(struct zone *z, u32 block, bool whole)
+{
+	struct pageblock *b = change_begin(z, block);
+
+	b->whole = whole;
+	change_end(z, block);
 }
 
 /* --- up and down --- */
@@ -344,7 +470,8 @@ static void blocks_attach(struct zone *z, u32 block, u32 nr)
 		struct pageblock *b = &mem.blocks[i];
 
 		pageblock_put(b, 0, PAGEBLOCK_PAGES);
-		z->nr_up[b->backing]++;
+		b->up = 1;
+		zone_count_block(z, b, 1);
 		z->lazy += b->lazy;
 		block_requeue(z, i);
 	}
@@ -352,6 +479,7 @@ static void blocks_attach(struct zone *z, u32 block, u32 nr)
 
 void blocks_publish(struct zone *z, u32 block, u32 nr)
 {
+	zone_see_used(z);
 	for (u32 i = block; i < block + nr; i++)
 		z->online[mem.blocks[i].backing]++;
 	blocks_attach(z, block, nr);
@@ -362,11 +490,15 @@ void blocks_detach(struct zone *z, u32 block, u32 nr)
 	for (u32 i = block; i < block + nr; i++) {
 		struct pageblock *b = &mem.blocks[i];
 
-		pageblock_take_at(b, 0, PAGEBLOCK_PAGES);
-		z->nr_up[b->backing]--;
+		b->up = b->collapsing = 0;
+		zone_count_block(z, b, -1);
 		z->lazy -= b->lazy;
+		/* What is released is so still. */
+		memset(b->free, 0, sizeof(b->free));
+		b->nr_free = 0;
 		block_requeue(z, i);
 	}
+	zone_less_is_free(z);
 }
 
 void blocks_count_lazy(struct zone *z, u32 nr, bool up)
@@ -387,5 +519,6 @@ void blocks_retire(struct zone *z, u32 block, u32 nr)
 	for (u32 i = block; i < block + nr; i++)
 		mem.blocks[i].backing = BACKING_NONE;
 	z->offline += nr;
+	zone_is_short_no_more(z);
 	blocks_unclaim(z, block, nr);
 }

@@ -4,9 +4,14 @@
  *
  *   page_alloc.c      zones: pages taken and given back
  *   zone.c            the lists and bitmaps of a zone
+ *   page_counts.c     what is free in it, and what of that is resident
  *   blank.c           long runs that nobody has touched yet
  *   ladder.c          which rung new memory comes from
+ *   early.c           the first blocks of a small heap
+ *   khugepaged.c      base pages that become huge ones
  *   mremap.c          runs that grow in place or move
+ *   page_reporting.c  memory of free pages back to the system
+ *   repopulate.c      and from it, where there are several nodes
  *   memory_hotplug.c  pageblocks up and down
  *   hugetlb.c         sizes and pools
  *   huge_memory.c     transparent huge pages: are they there?
@@ -15,7 +20,7 @@
 #ifndef MM_ZONE_H
 #define MM_ZONE_H
 
-#include "internal.h"
+#include "pressure.h"
 
 #define META_UNIT	(64UL << 10)
 #define NO_BLOCK	NO_PFN
@@ -32,6 +37,7 @@ enum step {
 	STEP_NO_MEMORY,		/* mmap or a table failed: limits, maps */
 	STEP_FORK,		/* the pages are left for copies after fork */
 	STEP_LOST,		/* as NO_MEMORY, and the address is not ours */
+	STEP_LIMIT,		/* it would be more than RN_LIMIT */
 	NR_STEPS
 };
 
@@ -64,8 +70,39 @@ struct run_lists {
 	u32 first[NR_BLANK_LISTS];
 };
 
-/* Blocks are kept apart by what RN_HUGETLB asks for. */
-enum class { CLASS_HUGETLB, CLASS_OTHER, NR_CLASSES };
+/*
+ * Blocks are kept apart by what RN_HUGETLB asks for, and those of which pages
+ * were released, so that they drain.
+ */
+enum class { CLASS_HUGETLB, CLASS_OTHER, CLASS_BROKEN, NR_CLASSES };
+
+/*
+ * Lists of blocks with pages that could be released, by fill; of two that are
+ * equally empty the broken one is the higher, since nothing more breaks.
+ */
+#define NR_REPORTS	(2 * NR_FILLS)
+
+/* How what is free in a block may go back to the system. */
+enum kind {
+	KIND_PLAIN,		/* by pages */
+	KIND_LAZY,		/* likewise; what is in use may not be resident */
+	KIND_WHOLE,		/* the block as a whole, with its huge page */
+	NR_KINDS
+};
+
+/**
+ * struct page_counts - pages of the blocks that are up
+ * @free: on no account in use
+ * @released: of these, what the system has the memory of
+ * @isolated: neither: being released
+ * @hollow: in use, and released
+ */
+struct page_counts {
+	u32 free;
+	u32 released;
+	u32 isolated;
+	u32 hollow;
+};
 
 /*
  * Bitmaps of pageblocks: the address is taken; mapped, and nobody's; up and
@@ -85,6 +122,10 @@ enum map { MAP_USED, MAP_BLANK, MAP_IDLE, NR_MAPS = MAP_IDLE + NR_CLASSES };
  *   full: nr_free == 0; so are blocks on their way up or down.
  * nr_up[HUGETLB] + nr_up[THP] + nr_up[SMALL] = blocks idle, partly free and
  * full, without those on their way.
+ *
+ * A released bit of a block implies the free bit, unless the block is blank or
+ * on its way: then it says what the page will be once it is free. The sums of
+ * free and of released pages over the blocks that are up are in @pages.
  *
  * @lock: covers all but the statistics, and the pageblocks of the stripe
  * @node: its number
@@ -107,6 +148,20 @@ enum map { MAP_USED, MAP_BLANK, MAP_IDLE, NR_MAPS = MAP_IDLE + NR_CLASSES };
  * @list: first block of each list; by class
  * @nr_up: blocks that are up, by backing
  * @nr_idle: bits set in MAP_IDLE
+ * @report_mask: bit i: @report[i] is not empty
+ * @report: first blocks of the rings of partly free blocks, not whole ones,
+ *	that have free pages that are not released
+ * @pages: pages by kind of block
+ * @whole_idle: idle blocks of KIND_WHOLE, of huge pages that are idle as a whole
+ * @most_used: the most pages in use so far, but for those of lazy blocks, whose
+ *	users touch what they like; seen when pages are freed
+ * @keep_min: pages that may stay free however little was in use
+ * @low: the least surplus since the last tick
+ * @warm_low: likewise of @warm_weight
+ * @stuck: at so much surplus it is worth another try, after some could not be
+ *	given back; or 0
+ * @short_until: when released pages may come back again (ms), after some could
+ *	not be had from this node; or 0
  * @reserved: so many blocks stay up, whatever becomes idle
  * @bringing: threads that bring blocks up right now
  * @turn: one of these is held, and @lock not, by who brings up a block of which
@@ -114,6 +169,8 @@ enum map { MAP_USED, MAP_BLANK, MAP_IDLE, NR_MAPS = MAP_IDLE + NR_CLASSES };
  * @online: blocks brought up, by backing; statistics from here on
  * @offline: blocks given back
  * @lazy: blocks that are up and were not touched when they came
+ * @refused: times that the system did not take memory back
+ * @nr_broken: broken blocks that are up; under @lock again
  * @steps: rungs that could not be taken, by backing asked for and reason
  */
 struct zone {
@@ -141,9 +198,21 @@ struct zone {
 	u32 peak;
 	u64 mask[NR_CLASSES];
 	u32 list[NR_CLASSES][NR_LISTS];
+	u32 report_mask;
+	u32 report[NR_REPORTS];
+	struct page_counts pages[NR_KINDS];
+	u32 whole_idle;
+	u32 most_used;
+	u32 keep_min;
+	u32 low;
+	u32 warm_low;
+	u32 stuck;
+	u64 short_until;
+	u32 nr_broken;
 	u64 online[NR_BACKINGS];
 	u64 offline;
 	u64 lazy;
+	u64 refused;
 	u64 steps[NR_BACKINGS][NR_STEPS];
 } __aligned(64);
 
@@ -154,20 +223,27 @@ static inline struct zone *pfn_zone(u32 pfn)
 	return &zones[pfn_to_node(pfn)];
 }
 
-static inline enum class class_of(enum backing backing)
+static inline enum class class_of(const struct pageblock *b)
 {
-	return backing == BACKING_HUGETLB ? CLASS_HUGETLB : CLASS_OTHER;
+	if (b->backing == BACKING_HUGETLB)
+		return CLASS_HUGETLB;
+	return b->broken ? CLASS_BROKEN : CLASS_OTHER;
 }
 
 /* --- zone.c; all under zone.lock --- */
 
-enum run_kind { RUN_UNUSED, RUN_IDLE, RUN_IDLE_HUGETLB, RUN_BLANK };
+enum run_kind {
+	RUN_UNUSED, RUN_IDLE, RUN_IDLE_HUGETLB, RUN_IDLE_BROKEN, RUN_BLANK
+};
 
 int zone_init(struct zone *z, int node);
 u32 run_find(const struct zone *z, enum run_kind kind, u32 nr, u32 align);
-/* The highest run of idle blocks in [@from, @to) that can go; *@nr <= @most. */
-u32 run_find_idle_top(const struct zone *z, u32 from, u32 to, u32 most,
-		      u32 *nr);
+/*
+ * The highest run of idle blocks, or of broken ones only, in [@from, @to) that
+ * can go; *@nr <= @most.
+ */
+u32 run_find_idle_top(const struct zone *z, enum run_kind kind, u32 from,
+		      u32 to, u32 most, u32 *nr);
 /* Blocks of @kind from @block on, at most @most. */
 u32 run_length(const struct zone *z, enum run_kind kind, u32 block, u32 most);
 bool block_is_idle(const struct zone *z, u32 block);
@@ -181,12 +257,56 @@ void blocks_publish(struct zone *z, u32 block, u32 nr);	/* up and idle now */
 void blocks_detach(struct zone *z, u32 block, u32 nr);	/* idle to way down */
 void blocks_reattach(struct zone *z, u32 block, u32 nr);	/* and back */
 void blocks_retire(struct zone *z, u32 block, u32 nr);	/* down and unused now */
-void block_requeue(struct zone *z, u32 block);		/* after take or put */
+void block_requeue(struct zone *z, u32 block);		/* after a change */
+/* The emptiest partly free block with a page to release, or NO_BLOCK. */
+u32 block_to_report(const struct zone *z);
+/* Pages of it are being released, or were collapsed into a huge page again. */
+void block_set_broken(struct zone *z, u32 block, bool broken);
+/* Single pages of it cannot be released, or can. */
+void block_set_whole(struct zone *z, u32 block, bool whole);
 /* Lazy blocks that are full come up or go down. */
 void blocks_count_lazy(struct zone *z, u32 nr, bool up);
 void block_set_backing(struct zone *z, u32 block, enum backing backing);
 u32 zone_nr_up(const struct zone *z);
 u32 zone_nr_idle(const struct zone *z);
+
+/* --- page_counts.c; likewise --- */
+
+u32 zone_nr_released(const struct zone *z);
+u32 zone_nr_hollow(const struct zone *z);
+u32 zone_nr_resident(const struct zone *z);	/* of the free pages */
+u32 zone_nr_used(const struct zone *z);		/* as @most_used has it */
+u32 zone_slack(const struct zone *z);		/* resident beyond the reserve */
+/* Free pages that are resident, beyond the reserve, and can go. */
+u32 zone_surplus(const struct zone *z);
+/* All of a block comes to the counts, or leaves them. */
+void zone_count_block(struct zone *z, const struct pageblock *b, int sign);
+void zone_see_used(struct zone *z);		/* for @most_used */
+void zone_less_is_free(struct zone *z);		/* for @low */
+/* Bytes of these blocks that count against the limit, up or on their way. */
+u64 blocks_charge(u32 block, u32 nr);
+/* They came up, charged as a whole: pages that nobody took may not count. */
+void blocks_settle_charge(u32 block, u32 nr);
+/*
+ * Before pages are taken; false where the limit has no room for the released,
+ * or the node has no memory for them.
+ */
+bool run_charge(u32 pfn, u32 nr);
+/*
+ * As the functions of pageblock.c, for a block that is up. -1: run_charge()
+ * refuses.
+ */
+int block_take(struct zone *z, u32 block, u32 nr);
+bool block_take_at(struct zone *z, u32 block, u32 page, u32 nr);
+bool block_put(struct zone *z, u32 block, u32 page, u32 nr);
+void block_set_released(struct zone *z, u32 block, u32 page, u32 nr);
+/* All of its free pages are resident again. */
+void block_clear_released(struct zone *z, u32 block);
+u32 block_isolate(struct zone *z, u32 block, u32 most, u64 *pages);
+void block_putback(struct zone *z, u32 block, const u64 *pages,
+		   const u64 *released);
+void block_count_hollow(struct zone *z, u32 block, int nr);
+void vmstat_counts(struct seq *s, struct zone *z);	/* without the lock */
 
 /* --- blank.c --- */
 
@@ -215,6 +335,8 @@ void blank_put(struct zone *z, u32 block, u32 nr, u32 warmth);
  * NO_BLOCK.
  */
 u32 blank_take(struct zone *z, u32 nr);
+/* The same, and it counts against the limit from then on. */
+u32 blank_take_charged(struct zone *z, u32 nr);
 /* A whole run, of which some may be resident; of exactly that length. */
 u32 blank_take_warm(struct zone *z, u32 nr);
 /* The whole run that begins at @block. */
@@ -223,8 +345,11 @@ void blank_take_run(struct zone *z, u32 block);
 void blank_up(struct zone *z, u32 block, u32 nr, bool dirty);
 /* The same, but all of its pages are taken. */
 void blank_up_full(struct zone *z, u32 block, u32 nr, bool dirty);
-/* All that is blank in [@block, @block + @nr) is. */
-void blank_publish(struct zone *z, u32 block, u32 nr);
+/*
+ * All that is blank in [@block, @block + @nr) is, whole runs but the last;
+ * false where the limit has no room for what is not warm of it.
+ */
+bool blank_publish(struct zone *z, u32 block, u32 nr);
 /*
  * Blocks that a lazy run begins with and fills, and that are to become blank,
  * are the caller's now; how many.
@@ -246,17 +371,29 @@ u32 blank_drop(struct zone *z, u32 *warm);
 #define WARM_FULL	16U
 
 void warm_init(struct zone *z);
-/*
- * The warmth of a lazy run that its owner is about to free; 0: it is to be
- * discarded instead.
+/**
+ * struct cooled - a lazy run that its owner is about to free
+ * @warmth: what it is to become; 0: it is to be discarded
+ * @head: so many pages at its start were discarded
+ * @tail: likewise at its end
  */
-u32 warm_grade(struct zone *z, u32 pfn, u32 nr);
+struct cooled {
+	u32 warmth;
+	u32 head, tail;
+};
+
+struct cooled warm_grade(struct zone *z, u32 pfn, u32 nr);
 /* All under zone.lock, but the last. */
 void warm_add(struct zone *z, u32 block);
 void warm_remove(struct zone *z, u32 block);
 bool warm_is_too_much(const struct zone *z);
+u64 warm_bytes(u32 weight);	/* that so much warmth stands for */
 /* Discards what was freed longest ago, down to the budget. */
 void warm_trim(struct zone *z);
+/* Or down to so much warmth; bytes by what it was taken for. */
+size_t warm_trim_to(struct zone *z, u32 weight, enum reclaim_why why);
+/* A tick, as pages_age(). */
+size_t warm_age(struct zone *z, u32 part);
 
 /* --- early.c --- */
 
@@ -266,6 +403,11 @@ bool early_wanted(struct zone *z, u32 nr, rn_gfp_t flags);
 bool early_is_full(u32 block);
 /* Then, without the lock, by who has pages in it: huge, if it can be. */
 void early_collapse(struct zone *z, u32 block);
+/*
+ * Its base pages become a huge one, now; without the lock. *@told: the kernel
+ * took the advice.
+ */
+bool block_collapse(u32 block, bool *told);
 
 /* --- page_alloc.c --- */
 
@@ -274,11 +416,44 @@ u32 pages_take_run(struct zone *z, u32 block, u32 nr, bool *zeroed);
 /* Under zone.lock. @zero: what is lazy of it was discarded. */
 void pages_put_run(struct zone *z, u32 pfn, u32 nr, bool zero);
 u32 zone_take(struct zone *z, u32 nr, bool hugetlb_only, bool *zeroed);
+
+/* --- page_reporting.c --- */
+
+void reporting_init(struct zone *z);
+/* Under zone.lock: more is free than may be, and some of it may go. */
+bool zone_is_over(const struct zone *z);
+/* Then, without it: down to three quarters of what may be. */
+void zone_balance(struct zone *z);
 /*
- * Offlines idle blocks in [@from, @to) while more than @keep are idle in the
- * zone, but never the reserved ones. Bytes given back.
+ * Offlines idle blocks in [@from, @to), but never the reserved ones: the highest
+ * first, until no more than @goal pages are surplus; if that is 0, all of them.
+ * Blocks; *@bytes (may be NULL): what of them was resident.
  */
-size_t zone_trim(struct zone *z, u32 from, u32 to, u32 keep);
+u32 zone_trim(struct zone *z, u32 from, u32 to, u32 goal,
+	      enum reclaim_why why, size_t *bytes);
+/* Pages of it are released: tells the kernel not to make it huge. 0 or -errno. */
+int block_keep_small(u32 block);
+
+/* --- repopulate.c: released pages, where memory has several nodes --- */
+
+/* Likewise of what could not be had from a node: it is left alone so long. */
+#define FULL_MS	50
+
+/* What comes back is verified: memory has several nodes. Set at the start. */
+extern bool verify_nodes;
+
+/* Under zone.lock, for all three: none came from the node a moment ago. */
+bool zone_is_short(const struct zone *z);
+void zone_is_short_no_more(struct zone *z);
+/*
+ * Pages that were just taken: bit i: pages of the i-th block of the run were
+ * released, and are to be repopulated before anybody has them.
+ */
+u64 run_absent(u32 pfn, u32 nr);
+/* Then, without the lock. False: the run was freed, and released, again. */
+bool run_repopulate(struct zone *z, u32 pfn, u32 nr, u64 absent);
+/* Pages of the caller's; false: they are as they were. Without the lock. */
+bool pages_repopulate(struct zone *z, u32 pfn, u32 nr);
 
 /* --- ladder.c --- */
 
@@ -343,6 +518,7 @@ static inline u32 bringup_unit(const struct bringup *how)
 
 enum step blocks_online(u32 block, u32 nr, int node,
 			const struct bringup *how);
+bool comes_whole(void);		/* no block gives back single pages */
 /* False where the kernel would not take it back (too many maps). */
 bool blocks_offline(u32 block, u32 nr);
 bool blocks_rereserve(u32 block, u32 nr);	/* fills a hole, if still one */

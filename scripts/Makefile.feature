@@ -22,11 +22,23 @@ $(call need,libc,,libc6-dev)
 $(call need,libnuma,-lnuma,libnuma-dev)
 $(call need,libhugetlbfs,-lhugetlbfs,libhugetlbfs-dev)
 
+# Trace points are left out where their header is not.
+HAVE_USDT := $(call probe,sdt,)
+ifeq ($(HAVE_USDT),)
+  $(info no trace points: sys/sdt.h was not found for $(CC): \
+	it is in the package systemtap-sdt-dev)
+else
+  CORE_CFLAGS += -DRN_USDT
+endif
+
 # The library alone needs no more.
 lib-only := libs headers_check $(addprefix $(o),libslab.a $(SONAME) \
 	libslab.so libslab.pc) $(malloc-libs) mm mm/% compat compat/%
 ifneq ($(filter-out $(lib-only),$(may-build)),)
   $(call need,jansson,$(call pkg,jansson),libjansson-dev)
+  $(call need,hiredis,$(call pkg,hiredis),libhiredis-dev)
+  $(call need,zlib,$(call pkg,zlib),zlib1g-dev)
+  $(call need,libzstd,$(call pkg,libzstd),libzstd-dev)
 endif
 ifneq ($(filter check selftests selftests/%,$(may-build)),)
   $(call need,check,$(call pkg,check),check)
@@ -55,3 +67,14 @@ ifneq ($(dpdk-cflags),)
   DPDK_LIBS := $(if $(call probe,dpdk,$(DPDK_CFLAGS) $(DPDK_LIBS)),$(DPDK_LIBS))
 endif
 export DPDK_CFLAGS DPDK_LIBS
+
+# Without it "slabinfo top" has no screen, and prints once.
+ifneq ($(filter-out $(lib-only),$(may-build)),)
+  ncurses-libs := $(or $(call pkg,ncursesw),-lncursesw -ltinfo)
+  NCURSES_LIBS := $(if $(call probe,ncurses,$(ncurses-libs)),$(ncurses-libs))
+  ifeq ($(NCURSES_LIBS),)
+    $(info no screen for slabinfo top: ncurses was not found for $(CC): \
+	it is in the package libncurses-dev)
+  endif
+endif
+export NCURSES_LIBS

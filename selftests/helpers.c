@@ -208,6 +208,23 @@ char *stderr_caught(void)
 	return text;
 }
 
+/* --- threads --- */
+
+bool is_in_call(int tid, long call)
+{
+	char path[64], buf[64] = "";
+	long nr = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
+	f = fopen(path, "re");
+	if (f && fgets(buf, sizeof(buf), f))
+		sscanf(buf, "%ld", &nr);
+	if (f)
+		fclose(f);
+	return nr == call;
+}
+
 /* --- the program --- */
 
 bool forced_fallback(void)

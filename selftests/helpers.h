@@ -114,6 +114,11 @@ unsigned long slabinfo_active(void);
 void stderr_catch(void);
 char *stderr_caught(void);	/* to be freed by free() */
 
+/* --- threads --- */
+
+/* Is this thread of the process in system call number @call just now? */
+bool is_in_call(int tid, long call);
+
 /* --- the program --- */
 
 /* Is RN_PERCPU=fallback forced on all of this program? */

@@ -57,6 +57,7 @@ part_limits()
 		in_both "$mib MiB of address space" \
 			under prlimit --as=$((mib << 20)) -- limits as
 	done
+	in_both "64 MiB by RN_LIMIT" under env RN_LIMIT=64M -- limits held
 	in_both "64 KiB of stack" under prlimit --stack=65536 -- early
 }
 
@@ -246,14 +247,10 @@ refuses_sanitizer()	# program
 	[ "$status" != 0 ] && [ "$status" != 124 ] && [ -s "$tmp/err" ]
 }
 
-# Without what a debugger reads: valgrind ends where it does not know the form.
 memcheck()
 {
-	cp "$slabmalloc" "$tmp/libslabmalloc.so" &&
-		cp "$programs/faulty" "$tmp/faulty" &&
-		strip -g "$tmp/libslabmalloc.so" "$tmp/faulty" || return
-	LD_PRELOAD=$tmp/libslabmalloc.so timeout "$limit" valgrind \
-		--leak-check=full "$tmp/faulty" >"$tmp/out" 2>"$tmp/err"
+	LD_PRELOAD=$slabmalloc timeout "$limit" valgrind --leak-check=full \
+		"$programs/faulty" >"$tmp/out" 2>"$tmp/err"
 }
 
 part_tools()

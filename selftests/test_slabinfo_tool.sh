@@ -71,7 +71,7 @@ check "by size" gives 0 -S "$tmp/text"
 check "by size: order" [ "$(names)" = "page node kmalloc-512 kmalloc-16" ]
 check "by size, inverted" gives 0 --Size --inverted "$tmp/text"
 check "inverted: order" [ "$(names)" = "kmalloc-16 kmalloc-512 node page" ]
-check "the first two" gives 0 -S -n 2 "$tmp/text"
+check "the first two" gives 0 -S -N 2 "$tmp/text"
 check "the first two: which" [ "$(names)" = "page node" ]
 check "by loss" gives 0 -L "$tmp/text"
 check "by loss: order" [ "$(names)" = "kmalloc-512 kmalloc-16 node page" ]
@@ -155,7 +155,7 @@ hugetlb_2048kB_node3_free 0
 END
 nodes="Node Objects Free Slabs Space Hugetlb THP Small"
 hits="Node Hit Miss Foreign Interleave Local Other"
-check "nodes" gives 0 -N "$tmp/nodes"
+check "nodes" gives 0 -n "$tmp/nodes"
 check "nodes: memory, then hits; none without anything" prints "$nodes" \
 	"0 900 100 4 64.0K 2 1 0" "3 0 50 1 16.0K 0 0 6" \
 	"Total 900 150 5 80.0K 2 1 6" "" "$hits" \
@@ -165,7 +165,7 @@ check "nodes: with those that have nothing" gives 0 --numa -z -B "$tmp/nodes"
 check "nodes: those, too" grep -qE '^1( +0){7}$' "$tmp/out"
 check "nodes: one that no line names" grep -qE '^2( +0){7}$' "$tmp/out"
 check "nodes: bytes" grep -qE '^Total .* 81920 ' "$tmp/out"
-check "nodes in JSON" gives 0 -N -j "$tmp/nodes"
+check "nodes in JSON" gives 0 -n -j "$tmp/nodes"
 check "nodes in JSON: a line each" [ "$(wc -l <"$tmp/out")" -eq 2 ]
 line='{"node":3,"objects":50,"objects_active":0,"slabs":1,"slab_kbytes":16,'
 line=$line'"pageblocks_hugetlb":0,"pageblocks_thp":0,"pageblocks_small":6,'
@@ -174,18 +174,18 @@ line=$line'"local_node":47,"other_node":0}'
 check "nodes in JSON: an object" [ "$(sed -n 2p "$tmp/out")" = "$line" ]
 sed 's/^nr_slabs 5/nr_slabs five/' "$tmp/nodes" >"$tmp/bad"
 check "nodes: no figure" says 1 "bad:3: this is no line of vmstat" \
-	-N "$tmp/bad"
+	-n "$tmp/bad"
 sed 's/^node0_objects 1000/node0_objects 10/' "$tmp/nodes" >"$tmp/bad"
 check "nodes: more in use than there are" says 1 \
-	"bad: node 0: more objects are in use" -N "$tmp/bad"
+	"bad: node 0: more objects are in use" -n "$tmp/bad"
 check "nodes: of another text" says 1 "text:1: this is no line of vmstat" \
-	-N "$tmp/text"
+	-n "$tmp/text"
 echo "nr_slabs 5" >"$tmp/bad"
-check "nodes: of none" says 1 "bad: nothing of nodes is in it" -N "$tmp/bad"
+check "nodes: of none" says 1 "bad: nothing of nodes is in it" -n "$tmp/bad"
 check "nodes and an order of caches" says 64 "--numa is about no cache" \
-	-N -S "$tmp/nodes"
+	-n -S "$tmp/nodes"
 check "nodes and a report" says 64 "--numa is about no cache" \
-	-N -r "$tmp/nodes"
+	-n -r "$tmp/nodes"
 
 # --- texts that are none ---
 
@@ -215,7 +215,7 @@ check "a directory" says 1 "Is a directory" "$tmp"
 # --- a command ---
 
 export WORDFREQ="${EMULATOR:-} $wordfreq"
-check "a command" gives 0 -n 1 -- sh -c '$WORDFREQ -q README.rst'
+check "a command" gives 0 -N 1 -- sh -c '$WORDFREQ -q README.rst'
 check "a command: its output is there" grep -qE '^ +[0-9]+ the$' "$tmp/out"
 # What it holds at its end is nothing; slabs are kept.
 check "a command: then the list" grep -qE '^Name +Objects +Objsize' "$tmp/out"
@@ -225,7 +225,7 @@ check "a command: all its caches" [ "$(wc -l <"$tmp/out")" -ge 60 ]
 check "a command: nothing in use at the end" \
 	[ "$(grep -vc '"active_objs":0,' "$tmp/out")" -eq 0 ]
 
-check "nodes of a command" gives 0 -N -j -- sh -c \
+check "nodes of a command" gives 0 -n -j -- sh -c \
 	'$WORDFREQ -q README.rst >/dev/null'
 check "nodes of a command: it hit" grep -qE '"numa_hit":[1-9]' "$tmp/out"
 check "nodes of a command: nothing in use at the end" \
@@ -349,7 +349,7 @@ check "as proc: an option that goes to waste" says 64 \
 check "JSON and a list" says 64 "goes with no other form" -j -l "$tmp/text"
 check "a bad expression" says 1 "(: " -c '(' "$tmp/text"
 for n in 0 -1 x 1x 99999999999999999999; do
-	check "-n $n" says 64 "not a number of lines" -n "$n" "$tmp/text"
+	check "-N $n" says 64 "not a number of lines" -N "$n" "$tmp/text"
 done
 check "an option of the kernel's that needs more than text" \
 	says 64 "-- 's'" -s "$tmp/text"

@@ -63,7 +63,8 @@ static void *use_on(void *arg)
 	return arg;
 }
 
-static void on_take(void *arg, struct sheaf *s[2], struct page *active)
+static void on_take(void *arg, unsigned int at, struct sheaf *s[2],
+		    struct page *active)
 {
 	++*(int *)arg;
 }

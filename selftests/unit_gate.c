@@ -32,6 +32,8 @@ static void setup(void)
 		.sz = sizeof(args), .size = 64, .flags = RN_NOMERGE,
 	};
 
+	/* No ticks but this test's. */
+	setenv("RN_DECAY_MS", "-1", 1);
 	c = rn_cache_create("gate", &args);
 	ck_assert_ptr_nonnull(c);
 	n = cache_node_get(c, numa_local_node());
@@ -267,6 +269,9 @@ static void child_has_slots(void)
 	create(NULL);
 	allocate(0);
 	fill_slots();
+	/* By who does not wait for the mutex, too, which is nobody's. */
+	ck_assert(trylock(&drain_mutex));
+	unlock(&drain_mutex);
 	rn_shrink_all();
 	allocate(0);
 }
@@ -295,6 +300,39 @@ START_TEST(a_shrinker_waits_for_it)
 		_exit(0);
 	}
 	expect_child_ok(forked);
+}
+END_TEST
+
+/* A tick closes slots of many rows; the child opens what is left of them. */
+static void *age(void *arg)
+{
+	bool more = true;
+
+	while (more) {
+		unsigned int ticket = gate_enter();
+
+		slots_age(WHY_DECAY, &more);
+		gate_exit(ticket);
+	}
+	return arg;
+}
+
+START_TEST(a_tick_waits_for_it)
+{
+	int slots = fill_slots();
+	unsigned int ticket;
+	pthread_t ager;
+
+	age(NULL);
+	ticket = gate_enter();
+	lock(&n->list_lock);
+	pthread_create(&ager, NULL, age, NULL);
+	wait_until_waited_for(&n->list_lock);
+	if (percpu_has_rseq() && slots > 1)
+		ck_assert_int_ge(closed_slots(), 1);
+	fork_with(&n->list_lock, child_has_slots, ticket);
+	pthread_join(ager, NULL);
+	ck_assert_int_eq(closed_slots(), 0);
 }
 END_TEST
 
@@ -340,31 +378,16 @@ static void *stay_inside(void *arg)
 	return arg;
 }
 
-static bool is_in(pid_t tid, long call)
-{
-	char path[64], buf[64] = "";
-	long nr = -1;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
-	f = fopen(path, "re");
-	if (f && fgets(buf, sizeof(buf), f))
-		sscanf(buf, "%ld", &nr);
-	if (f)
-		fclose(f);
-	return nr == call;
-}
-
 /*
  * Lets the second fork when the first is at it, which is seen by its naps, and
  * then the third go.
  */
 static void *direct(void *arg)
 {
-	while (!is_in(getpid(), SYS_nanosleep))
+	while (!is_in_call(getpid(), SYS_nanosleep))
 		usleep(100);
 	WRITE_ONCE(second_may_fork, true);
-	while (!is_in(READ_ONCE(second), SYS_futex))
+	while (!is_in_call(READ_ONCE(second), SYS_futex))
 		usleep(100);
 	WRITE_ONCE(third_may_leave, true);
 	return arg;
@@ -438,10 +461,10 @@ static void *direct_handler(void *arg)
 {
 	pthread_t t;
 
-	while (!is_in(getpid(), SYS_nanosleep))
+	while (!is_in_call(getpid(), SYS_nanosleep))
 		usleep(100);
 	pthread_create(&t, NULL, wait_at_gate, NULL);
-	while (!READ_ONCE(waiting) || !is_in(READ_ONCE(waiting), SYS_futex))
+	while (!READ_ONCE(waiting) || !is_in_call(READ_ONCE(waiting), SYS_futex))
 		usleep(100);
 	pthread_kill(t, SIGUSR1);
 	/* Long enough for a handler that goes in to have done so. */
@@ -497,7 +520,7 @@ static void allocate_and_fork(int signal)
 
 static void *direct_own_handler(void *arg)
 {
-	while (!is_in(getpid(), SYS_nanosleep))
+	while (!is_in_call(getpid(), SYS_nanosleep))
 		usleep(100);
 	pthread_kill(*(pthread_t *)arg, SIGUSR1);
 	return arg;
@@ -543,6 +566,7 @@ int main(void)
 	tcase_add_test(tc, handler_waits_for_itself);
 	tcase_add_test(tc, others_wait_for_it);
 	tcase_add_test(tc, a_shrinker_waits_for_it);
+	tcase_add_test(tc, a_tick_waits_for_it);
 	tcase_add_test(tc, two_fork);
 	tcase_add_test(tc, handler_waits_outside);
 	tcase_add_test(tc, handler_within_fork);

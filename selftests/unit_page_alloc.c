@@ -113,7 +113,7 @@ static void run_cut(struct run *r)
 	r->nr = keep;
 }
 
-static u64 pages_held(void)
+static u64 model_held(void)
 {
 	u64 n = 0;
 
@@ -144,7 +144,7 @@ static void random_sequence(const char *ladder)
 			pages_shrink();
 		c = check_zone(my_zone());
 		ck_assert_uint_eq((u64)zone_nr_up(my_zone()) * PAGEBLOCK_PAGES,
-				  c.free_pages + pages_held());
+				  c.free_pages + model_held());
 	}
 	for (int i = 0; i < SLOTS; i++)
 		if (runs[i].nr)

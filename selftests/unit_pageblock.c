@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * The bitmap buddy of one pageblock, against a model that is an array of
- * pages and finds by brute force what the bitmap finds by shifting.
+ * pages and finds by brute force what the bitmap finds by shifting. Some free
+ * pages are released; what is not is to be taken first.
  */
 #include "../mm/internal.h"
 #include "helpers.h"
@@ -14,6 +15,18 @@
 
 static struct pageblock block;
 static bool is_free[PAGEBLOCK_PAGES];
+static bool is_released[PAGEBLOCK_PAGES];
+static bool is_resident[PAGEBLOCK_PAGES];	/* free, and not released */
+
+/* As the zone does it. */
+static int pageblock_take(struct pageblock *b, unsigned int nr)
+{
+	int page = pageblock_find(b, nr);
+
+	if (page >= 0)
+		ck_assert(pageblock_take_at(b, page, nr));
+	return page;
+}
 
 static u64 seed;
 
@@ -25,18 +38,32 @@ static u32 rnd(u32 below)
 	return (seed >> 16) % below;
 }
 
-static bool model_free(int page, int nr)
+static bool all_set(const bool *map, int page, int nr)
 {
 	for (int i = page; i < page + nr; i++)
-		if (!is_free[i])
+		if (!map[i])
 			return false;
 	return true;
 }
 
+static bool model_free(int page, int nr)
+{
+	return all_set(is_free, page, nr);
+}
+
+/* What comes or goes is not released. */
 static void model_set(int page, int nr, bool value)
 {
-	for (int i = page; i < page + nr; i++)
-		is_free[i] = value;
+	for (int i = page; i < page + nr; i++) {
+		is_free[i] = is_resident[i] = value;
+		is_released[i] = false;
+	}
+}
+
+static void model_release(int page)
+{
+	is_released[page] = true;
+	is_resident[page] = false;
 }
 
 static int model_largest(void)
@@ -48,28 +75,28 @@ static int model_largest(void)
 	return -1;
 }
 
-/* Order of the free block that @page lies in, as a buddy system has it. */
-static int model_order_at(int page)
+/* Order of the block of @map that @page lies in, as a buddy system has it. */
+static int model_order_at(const bool *map, int page)
 {
 	int order = -1;
 
 	for (int k = 0; k <= PAGEBLOCK_ORDER; k++)
-		if (model_free(page & ~((1 << k) - 1), 1 << k))
+		if (all_set(map, page & ~((1 << k) - 1), 1 << k))
 			order = k;
 	return order;
 }
 
-/* Smallest order of a free block that holds 2^@k pages, or -1. */
-static int model_smallest(int k)
+/* Smallest order of a block of @map that holds 2^@k pages, or -1. */
+static int model_smallest(const bool *map, int k)
 {
 	int best = -1;
 
 	for (int page = 0; page < PAGES; page += 1 << k) {
 		int order;
 
-		if (!model_free(page, 1 << k))
+		if (!all_set(map, page, 1 << k))
 			continue;
-		order = model_order_at(page);
+		order = model_order_at(map, page);
 		if (best < 0 || order < best)
 			best = order;
 	}
@@ -82,37 +109,46 @@ static void setup(void)
 	memset(&block, 0, sizeof(block));
 	block.list = -1;
 	memset(is_free, 0, sizeof(is_free));
+	memset(is_released, 0, sizeof(is_released));
+	memset(is_resident, 0, sizeof(is_resident));
 	ck_assert(pageblock_put(&block, 0, PAGES));
 	model_set(0, PAGES, true);
 }
 
 static void check_block(void)
 {
-	int nr_free = 0;
+	int nr_free = 0, nr_released = 0;
 
 	for (int i = 0; i < PAGES; i++) {
 		bool bit = block.free[i / 64] >> i % 64 & 1;
+		bool gone = block.released[i / 64] >> i % 64 & 1;
 
 		ck_assert_int_eq(bit, is_free[i]);
+		ck_assert_int_eq(gone, is_released[i]);
 		nr_free += bit;
+		nr_released += gone;
 	}
 	ck_assert_uint_eq(block.nr_free, nr_free);
+	ck_assert_uint_eq(block.nr_released, nr_released);
 	ck_assert_int_eq(pageblock_largest(&block), model_largest());
 }
 
 static void try_take(unsigned int nr)
 {
-	int k = order_base_2(nr), want = model_smallest(k);
+	int k = order_base_2(nr), want = model_smallest(is_resident, k);
+	const bool *map = want < 0 ? is_free : is_resident;
 	int page = pageblock_take(&block, nr);
 
+	if (want < 0)
+		want = model_smallest(is_free, k);
 	if (want < 0) {
 		ck_assert_int_eq(page, -1);
 		return;
 	}
 	ck_assert_int_ge(page, 0);
 	ck_assert_int_eq(page % (1 << k), 0);
-	ck_assert(model_free(page, nr));
-	ck_assert_int_eq(model_order_at(page), want);
+	ck_assert(all_set(map, page, nr));
+	ck_assert_int_eq(model_order_at(map, page), want);
 	model_set(page, nr, false);
 }
 
@@ -121,9 +157,47 @@ static void try_take_at(void)
 	int page = rnd(PAGES), nr = 1 + rnd(PAGES - page);
 	bool expected = model_free(page, nr);
 
+	ck_assert_int_eq(pageblock_has(&block, page, nr), expected);
 	ck_assert_int_eq(pageblock_take_at(&block, page, nr), expected);
 	if (expected)
 		model_set(page, nr, false);
+}
+
+/* Of some free pages the memory goes, a few at a time. */
+static void try_release(void)
+{
+	int page = rnd(PAGES), nr = 1 + rnd(PAGES - page);
+
+	nr = min(nr, 1 + (int)rnd(64));
+	for (int i = page; i < page + nr; i++) {
+		if (!is_free[i])
+			continue;
+		pageblock_set_released(&block, i, 1);
+		model_release(i);
+	}
+}
+
+/* The lowest ones that are resident; some of them do not go after all. */
+static void try_isolate(void)
+{
+	u64 pages[PAGEBLOCK_PAGES / 64], gone[PAGEBLOCK_PAGES / 64] = { 0 };
+	unsigned int most = rnd(64), nr = 0;
+
+	ck_assert_uint_le(pageblock_isolate(&block, most, pages), most);
+	for (int i = 0; i < PAGES; i++) {
+		bool taken = pages[i / 64] >> i % 64 & 1;
+
+		ck_assert_int_eq(taken, is_resident[i] && nr < most);
+		nr += taken;
+		if (!taken)
+			continue;
+		ck_assert(!pageblock_has(&block, i, 1));
+		if (rnd(4) == 0)
+			continue;
+		gone[i / 64] |= 1ULL << i % 64;
+		model_release(i);
+	}
+	pageblock_putback(&block, pages, gone);
 }
 
 static void try_put(void)
@@ -142,7 +216,7 @@ static void try_put(void)
 START_TEST(random_sequence)
 {
 	for (int i = 0; i < ROUNDS; i++) {
-		switch (rnd(8)) {
+		switch (rnd(10)) {
 		case 0:
 			try_take(1 + rnd(PAGES));
 			break;
@@ -152,6 +226,12 @@ START_TEST(random_sequence)
 			break;
 		case 3:
 			try_take_at();
+			break;
+		case 4:
+			try_release();
+			break;
+		case 5:
+			try_isolate();
 			break;
 		default:
 			try_put();
@@ -196,6 +276,27 @@ START_TEST(smallest_block_is_split)
 }
 END_TEST
 
+/* A shorter range of what is resident comes before any of what is not. */
+START_TEST(resident_pages_first)
+{
+	pageblock_set_released(&block, 0, 256);
+	pageblock_set_released(&block, 300, 212);
+	ck_assert_uint_eq(block.nr_released, 468);
+	ck_assert_int_eq(pageblock_take(&block, 1), 296);
+	ck_assert_int_eq(pageblock_take(&block, 32), 256);
+	ck_assert_int_eq(pageblock_take(&block, 8), 288);
+	ck_assert_int_eq(pageblock_take(&block, 2), 298);
+	ck_assert_int_eq(pageblock_take(&block, 1), 297);
+	ck_assert_uint_eq(block.nr_released, block.nr_free);
+	/* Then as ever, by order. */
+	ck_assert_int_eq(pageblock_take(&block, 1), 300);
+	ck_assert_uint_eq(block.nr_released, 467);
+	/* What comes back is resident, and comes first. */
+	ck_assert(pageblock_put(&block, 290, 1));
+	ck_assert_int_eq(pageblock_take(&block, 1), 290);
+}
+END_TEST
+
 START_TEST(bad_ranges_are_refused)
 {
 	ck_assert_int_eq(pageblock_take(&block, 0), -1);
@@ -224,6 +325,7 @@ int main(void)
 	tcase_add_test(t, random_sequence);
 	tcase_add_test(t, every_order_splits_and_merges);
 	tcase_add_test(t, smallest_block_is_split);
+	tcase_add_test(t, resident_pages_first);
 	tcase_add_test(t, bad_ranges_are_refused);
 	suite_add_tcase(s, t);
 	runner = srunner_create(s);

@@ -71,7 +71,8 @@ static void empty_out(struct sheaf *s)
 	sheaf_free(s);
 }
 
-static void on_drain(void *arg, struct sheaf *s[2], struct page *active)
+static void on_drain(void *arg, unsigned int at, struct sheaf *s[2],
+		     struct page *active)
 {
 	ck_assert_ptr_null(active);
 	empty_out(s[0]);
@@ -129,6 +130,8 @@ static void setup(void)
 		.sz = sizeof(args), .size = 64, .flags = RN_NOMERGE,
 	};
 
+	/* No ticks: what is in these slots is no slab's. */
+	setenv("RN_DECAY_MS", "-1", 1);
 	c = rn_cache_create("unit", &args);
 	ck_assert_ptr_nonnull(c);
 	row = row_on(c, numa_local_node());

@@ -11,7 +11,9 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "hugepages.h"
@@ -62,13 +64,64 @@ static inline u32 rnd(u32 below)
 struct census {
 	u32 used, idle, blank, partial, full;
 	u32 up[NR_BACKINGS];
+	u32 broken, reports, whole_idle;
+	struct page_counts pages[NR_KINDS];
 	u64 free_pages;
 };
+
+/* Both bitmaps of a block that is up, against its counts. */
+static inline void check_bits(const struct pageblock *b)
+{
+	u32 nr_free = 0, nr_released = 0;
+
+	for (u32 i = 0; i < PAGEBLOCK_PAGES / 64; i++) {
+		nr_free += __builtin_popcountll(b->free[i]);
+		nr_released += __builtin_popcountll(b->released[i]);
+		ck_assert_uint_eq(b->released[i] & ~b->free[i], 0);
+	}
+	ck_assert_uint_eq(nr_free, b->nr_free);
+	ck_assert_uint_eq(nr_released, b->nr_released);
+}
+
+/* It is listed where there is something to release, and only then. */
+static inline void check_report(const struct zone *z, u32 block,
+				struct census *c)
+{
+	const struct pageblock *b = &mem.blocks[block];
+	bool wanted = b->nr_free > b->nr_released &&
+		      b->nr_free < PAGEBLOCK_PAGES && !b->whole;
+	u32 at;
+
+	ck_assert_int_eq(b->report >= 0, wanted);
+	if (!wanted)
+		return;
+	ck_assert_int_eq(b->report % 2, b->broken);
+	ck_assert(z->report_mask >> b->report & 1);
+	c->reports++;
+	ck_assert_uint_eq(mem.blocks[b->report_next].report_prev, block);
+	for (at = z->report[b->report]; at != block;
+	     at = mem.blocks[at].report_next)
+		ck_assert_uint_ne(mem.blocks[at].report_next,
+				  z->report[b->report]);
+}
+
+static inline void count_pages(u32 block, struct census *c)
+{
+	const struct pageblock *b = &mem.blocks[block];
+	enum kind kind = b->lazy ? KIND_LAZY :
+			 b->whole ? KIND_WHOLE : KIND_PLAIN;
+
+	c->pages[kind].free += b->nr_free;
+	c->pages[kind].released += b->nr_released;
+	c->broken += b->broken;
+	if (kind == KIND_WHOLE && b->huge_shift <= PAGEBLOCK_SHIFT)
+		c->whole_idle += b->nr_free == PAGEBLOCK_PAGES;
+}
 
 static inline void check_on_list(const struct zone *z, u32 block)
 {
 	const struct pageblock *b = &mem.blocks[block];
-	enum class c = class_of(b->backing);
+	enum class c = class_of(b);
 	u32 at;
 
 	ck_assert_int_eq(b->list / NR_FILLS, pageblock_largest(b));
@@ -97,6 +150,9 @@ static inline void check_block(const struct zone *z, u32 block, struct census *c
 		return;
 	c->up[b->backing]++;
 	c->free_pages += b->nr_free;
+	check_bits(b);
+	check_report(z, block, c);
+	count_pages(block, c);
 	if (b->nr_free == PAGEBLOCK_PAGES) {
 		ck_assert(block_is_idle(z, block));
 		ck_assert_int_eq(b->list, -1);
@@ -162,6 +218,30 @@ static inline void check_blank_lists(const struct zone *z)
 	check_ages(z);
 }
 
+/* Hollow pages only their users know. */
+static inline void check_counts(const struct zone *z, const struct census *c)
+{
+	u32 listed = 0;
+
+	for (int k = 0; k < NR_KINDS; k++) {
+		ck_assert_uint_eq(c->pages[k].free, z->pages[k].free);
+		ck_assert_uint_eq(c->pages[k].released, z->pages[k].released);
+		ck_assert_uint_eq(z->pages[k].isolated, 0);
+	}
+	ck_assert_uint_eq(c->broken, z->nr_broken);
+	ck_assert_uint_eq(c->whole_idle, z->whole_idle);
+	for (int i = 0; i < NR_REPORTS; i++) {
+		ck_assert_int_eq(z->report_mask >> i & 1,
+				 z->report[i] != NO_BLOCK);
+		for (u32 at = z->report[i]; at != NO_BLOCK;
+		     at = mem.blocks[at].report_next != z->report[i] ?
+			  mem.blocks[at].report_next : NO_BLOCK)
+			listed++;
+	}
+	ck_assert_uint_eq(listed, c->reports);
+	ck_assert_uint_le(z->low, zone_surplus(z));
+}
+
 static inline struct census check_zone(struct zone *z)
 {
 	struct census c = { 0 };
@@ -179,6 +259,7 @@ static inline struct census check_zone(struct zone *z)
 	for (int b = BACKING_HUGETLB; b < NR_BACKINGS; b++)
 		ck_assert_uint_eq(c.up[b], z->nr_up[b]);
 	ck_assert_uint_eq(zone_nr_up(z), c.idle + c.partial + c.full);
+	check_counts(z, &c);
 	return c;
 }
 
@@ -197,6 +278,23 @@ static inline bool is_zero(u32 pfn, u32 nr)
 		if (p[i])
 			return false;
 	return true;
+}
+
+/* Each page has contents of its own. */
+static inline void touch_pages(u32 pfn, u32 nr)
+{
+	for (u32 i = 0; i < nr; i++)
+		memset(pfn_to_ptr(pfn + i), (int)(pfn + i) | 1, PAGE_BYTES);
+}
+
+static inline void expect_touched(u32 pfn, u32 nr)
+{
+	for (u32 i = 0; i < nr; i++) {
+		const char *p = pfn_to_ptr(pfn + i);
+
+		ck_assert_int_eq(p[0], (char)((pfn + i) | 1));
+		ck_assert(!memcmp(p, p + 1, PAGE_BYTES - 1));
+	}
 }
 
 static inline bool readable(const void *p)
@@ -231,6 +329,15 @@ static inline TCase *tcase(Suite *s, const char *name)
 	tcase_set_timeout(t, 120);
 	suite_add_tcase(s, t);
 	return t;
+}
+
+/* Not mlock(): a sanitizer's does nothing. */
+static inline bool cannot_lock(void *p, size_t bytes, const char *test)
+{
+	if (!syscall(SYS_mlock, p, bytes))
+		return false;
+	skip_part(test, "mlock() is refused");
+	return true;
 }
 
 #endif /* SELFTESTS_ZONE_CENSUS_H */

@@ -11,6 +11,8 @@ extern "C" {
 
 int rn_slabinfo(int fd);
 int rn_vmstat(int fd);
+int rn_memmap(int fd);
+int rn_stats_publish(void);
 const char *rn_version(void);
 
 #ifdef __cplusplus

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * limits as|fill|affinity|while: what the system allows, and how that changes.
+ * limits as|fill|held|affinity|while: what the system allows, and how that changes.
  */
 #include "preload.h"
 
@@ -60,6 +60,21 @@ static void limited_address_space(void)
 
 		must(bytes >= usable / 100 * want[i].percent &&
 		     bytes < limit.rlim_cur);
+	}
+	use_memory(10000);
+}
+
+/* RN_LIMIT=64M: half of it can be had at least, again and again, and no more. */
+static void limited_by_option(void)
+{
+	static const size_t sizes[] = { 64, 1000, 30000, 3 << 20 };
+	const size_t limit = 64UL << 20;
+
+	for (int i = 0; i < 8; i++) {
+		size_t bytes = fill(sizes[i % 4], 2 * limit);
+
+		must(bytes >= limit / 2 && bytes <= limit);
+		must(!fill(2 * limit, 1));
 	}
 	use_memory(10000);
 }
@@ -132,6 +147,8 @@ int main(int argc, char **argv)
 		limited_address_space();
 	else if (!strcmp(what, "fill"))
 		printf("%zu\n", fill(10000, (size_t)n << 20));
+	else if (!strcmp(what, "held"))
+		limited_by_option();
 	else if (!strcmp(what, "affinity"))
 		run_load(wander, n);
 	else if (!strcmp(what, "while"))

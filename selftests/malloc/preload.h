@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define must(condition)							\
 	do {								\
@@ -52,6 +53,16 @@ static inline void use_memory(unsigned int n)
 		must(*at);
 		memset(*at, mark, size + 1);
 	}
+}
+
+static inline long resident_kb(void)
+{
+	long pages = 0, all;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	must(f && fscanf(f, "%ld %ld", &all, &pages) == 2);
+	fclose(f);
+	return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
 #endif /* SELFTESTS_MALLOC_PRELOAD_H */

@@ -21,16 +21,6 @@ static void start(pthread_t *t, size_t stack, void *(*run)(void *), void *arg)
 
 /* --- churn: memory is bounded, however many there were --- */
 
-static long resident_kb(void)
-{
-	long pages = 0, all;
-	FILE *f = fopen("/proc/self/statm", "r");
-
-	must(f && fscanf(f, "%ld %ld", &all, &pages) == 2);
-	fclose(f);
-	return pages * (sysconf(_SC_PAGESIZE) / 1024);
-}
-
 static void *use_some(void *arg)
 {
 	use_memory(300);

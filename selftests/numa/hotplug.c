@@ -12,40 +12,10 @@
 #include <rn/slab.h>
 #include <rn/vmstat.h>
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define OBJECTS	500
-
-static void online_path(char *path, size_t size, int cpu)
-{
-	snprintf(path, size, "/sys/devices/system/cpu/cpu%d/online", cpu);
-}
-
-static void cpu_online(int cpu, bool online)
-{
-	char path[64];
-	FILE *f;
-
-	online_path(path, sizeof(path), cpu);
-	f = fopen(path, "w");
-	if (!f || fprintf(f, "%d", online) < 0 || fclose(f))
-		ck_abort_msg("%s cannot be written", path);
-}
-
-/* The first CPU often cannot go. */
-static int cpu_that_can_go(void)
-{
-	char path[64];
-
-	for (int cpu = 1; cpu < numa_num_configured_cpus(); cpu++) {
-		online_path(path, sizeof(path), cpu);
-		if (!access(path, W_OK))
-			return cpu;
-	}
-	return -1;
-}
 
 /* While nobody runs, every object is accounted for; then none is left. */
 static void expect_exact(unsigned long before)

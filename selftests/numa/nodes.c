@@ -2,11 +2,13 @@
 #include "nodes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <numa.h>
 #include <numaif.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 int nodes_possible(void)
 {
@@ -56,6 +58,36 @@ int full_node(int i)
 void run_on(int node)
 {
 	ck_assert_int_eq(numa_run_on_node(node), 0);
+}
+
+static void online_path(char *path, size_t size, int cpu)
+{
+	snprintf(path, size, "/sys/devices/system/cpu/cpu%d/online", cpu);
+}
+
+int cpu_that_can_go(void)
+{
+	char path[64];
+
+	for (int cpu = 1; cpu < numa_num_configured_cpus(); cpu++) {
+		online_path(path, sizeof(path), cpu);
+		if (!access(path, W_OK))
+			return cpu;
+	}
+	return -1;
+}
+
+void cpu_online(int cpu, bool online)
+{
+	char path[64];
+	int fd;
+
+	online_path(path, sizeof(path), cpu);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, online ? "1" : "0", 1) != 1)
+		ck_abort_msg("%s cannot be written: %s", path,
+			     strerror(errno));
+	close(fd);
 }
 
 void pages_where(void *const *pages, int *node, size_t n)

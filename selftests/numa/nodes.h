@@ -24,6 +24,11 @@ int full_node(int i);
 /* Moves the calling thread to the CPUs of a node. */
 void run_on(int node);
 
+/* A CPU that can be taken away, or -1; the first one often cannot. */
+int cpu_that_can_go(void);
+/* It goes or comes back; the test fails where it does not. No stdio. */
+void cpu_online(int cpu, bool online);
+
 /* The nodes that move_pages() says @n pages are on; each must be there. */
 void pages_where(void *const *pages, int *node, size_t n);
 int page_where(const void *page);

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The links of free objects.
+ *
+ * A free object holds a link to the next one, as next ^ key ^ swab(where): a
+ * word that somebody wrote after the free does not decode to an object of the
+ * slab, and one that does decode before a free gives a second free away. The
+ * key is the slab's, new with each slab, so that a link left in memory by the
+ * slab that was there before is none.
+ */
+#ifndef MM_FREELIST_H
+#define MM_FREELIST_H
+
+#include "slab.h"
+
+static inline u64 *link_of(const struct rn_cache *c, const void *object)
+{
+	return (u64 *)((char *)object + c->free_offset);
+}
+
+static inline u64 link_code(const struct page *slab, const u64 *where,
+		     const void *next)
+{
+	return (u64)next ^ slab->key ^ __builtin_bswap64((u64)where);
+}
+
+/* The index that a link leads to: NO_OBJECT at the end, -1 for no link. */
+static inline int link_decode(const struct rn_cache *c, const struct page *slab,
+		       const u64 *where)
+{
+	u64 word = READ_ONCE(*where), next = word ^ link_code(slab, where, NULL);
+	unsigned int index;
+
+	if (!next)
+		return NO_OBJECT;
+	index = slab_find(c, slab, (void *)next);
+	return index == NO_OBJECT ? -1 : (int)index;
+}
+
+static inline void link_set(const struct rn_cache *c, const struct page *slab,
+		     void *object, unsigned int next)
+{
+	u64 *where = link_of(c, object);
+
+	WRITE_ONCE(*where, link_code(slab, where, next == NO_OBJECT ? NULL :
+				     slab_object(c, slab, next)));
+}
+
+static inline unsigned int link_next(const struct rn_cache *c,
+			      const struct page *slab, unsigned int index)
+{
+	void *object = slab_object(c, slab, index);
+	int next = link_decode(c, slab, link_of(c, object));
+
+	if (unlikely(next < 0))
+		bug("BUG %s: object %p was written to after it was freed",
+		    c->name, object);
+	return next;
+}
+
+#endif /* MM_FREELIST_H */

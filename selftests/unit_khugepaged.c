@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Base pages become huge pages: which, when, and what is in them stays.
+ *
+ * That no huge page is to be had when blocks come up is arranged by prctl().
+ * Each test is a process of its own and starts the library as it needs it.
+ */
+#define _GNU_SOURCE
+#include <check.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "helpers.h"
+#include "zone_census.h"
+
+#include <rn/reclaim.h>
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
+
+#define BLOCKS	4U
+#define PART	64U		/* pages of a run */
+#define PARTS	(PAGEBLOCK_PAGES / PART)
+
+static u32 part[BLOCKS * PARTS];
+
+static void allow_thp(bool allow)
+{
+	ck_assert_int_eq(prctl(PR_SET_THP_DISABLE, !allow, 0, 0, 0), 0);
+}
+
+/* Where this holds a block that is dense can be collapsed here. */
+static const char *cannot_collapse(void)
+{
+	char *p = aligned_alloc(PAGEBLOCK_BYTES, PAGEBLOCK_BYTES);
+	bool can;
+
+	memset(p, 1, PAGEBLOCK_BYTES);
+	can = !emulator() && thp_enabled() &&
+		!madvise(p, PAGEBLOCK_BYTES, MADV_HUGEPAGE) &&
+		!madvise(p, PAGEBLOCK_BYTES, MADV_COLLAPSE);
+	free(p);
+	return can ? NULL : "no MADV_COLLAPSE, or no huge page";
+}
+
+#define NEED_COLLAPSE() do {						\
+	const char *why = cannot_collapse();				\
+									\
+	if (why) {							\
+		skip_part(__func__, why);				\
+		return;							\
+	}								\
+} while (0)
+
+/* Blocks that came up in base pages, all in use, and touched if @touch. */
+static struct zone *dense_blocks(bool touch)
+{
+	struct zone *z;
+
+	allow_thp(false);
+	start("thp,small");
+	z = my_zone();
+	for (u32 i = 0; i < BLOCKS * PARTS; i++) {
+		part[i] = pages_alloc(PART, 0, 0, NULL);
+		ck_assert_uint_ne(part[i], NO_PFN);
+		if (touch)
+			memset(pfn_to_ptr(part[i]), i + 1, PART * PAGE_BYTES);
+	}
+	ck_assert_uint_eq(z->nr_up[BACKING_SMALL], BLOCKS);
+	ck_assert_uint_eq(thp_bytes_in(z->first, z->high), 0);
+	allow_thp(true);
+	return z;
+}
+
+static void check_contents(void)
+{
+	for (u32 i = 0; i < BLOCKS * PARTS; i++) {
+		const unsigned char *p = pfn_to_ptr(part[i]);
+
+		for (size_t at = 0; at < PART * PAGE_BYTES; at += 1024)
+			ck_assert_uint_eq(p[at], (i + 1) % 256);
+	}
+}
+
+static long anon_huge_kb(void)
+{
+	FILE *f = fopen("/proc/self/smaps_rollup", "r");
+	char line[256];
+	long kb = -1;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "AnonHugePages: %ld kB", &kb) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kb;
+}
+
+START_TEST(dense_blocks_become_huge)
+{
+	struct zone *z;
+	long before;
+
+	NEED_COLLAPSE();
+	z = dense_blocks(true);
+	before = anon_huge_kb();
+	/* Once is not enough. */
+	khugepaged_scan();
+	ck_assert_uint_eq(z->nr_up[BACKING_THP], 0);
+	khugepaged_scan();
+	ck_assert_uint_eq(z->nr_up[BACKING_THP], BLOCKS);
+	ck_assert_uint_eq(z->nr_up[BACKING_SMALL], 0);
+	ck_assert_uint_eq(thp_bytes_in(z->first, z->high),
+			  BLOCKS * PAGEBLOCK_BYTES);
+	ck_assert_int_eq(anon_huge_kb() - before,
+			 BLOCKS * PAGEBLOCK_BYTES >> 10);
+	check_contents();
+	check_zone(z);
+	ck_assert_int_eq(vmstat("khugepaged_scanned"), 2 * BLOCKS);
+	ck_assert_int_eq(vmstat("khugepaged_collapsed"), BLOCKS);
+	ck_assert_int_eq(vmstat("khugepaged_refused"), 0);
+}
+END_TEST
+
+/* An eighth may be free, not more; and what was two looks ago is past. */
+START_TEST(how_dense)
+{
+	struct zone *z;
+
+	NEED_COLLAPSE();
+	z = dense_blocks(true);
+	pages_free(part[0], PART);
+	for (u32 i = PARTS; i < PARTS + 2; i++)
+		pages_free(part[i], PART);
+	for (int i = 0; i < 4; i++)
+		khugepaged_scan();
+	ck_assert_uint_eq(z->nr_up[BACKING_THP], BLOCKS - 1);
+	ck_assert_uint_eq(mem.blocks[part[0] >> PAGEBLOCK_ORDER].backing,
+			  BACKING_THP);
+	ck_assert_uint_eq(mem.blocks[part[PARTS] >> PAGEBLOCK_ORDER].backing,
+			  BACKING_SMALL);
+	part[PARTS] = pages_alloc(PART, 0, 0, NULL);
+	memset(pfn_to_ptr(part[PARTS]), 1, PART * PAGE_BYTES);
+	khugepaged_scan();
+	pages_free(part[PARTS], PART);
+	khugepaged_scan();
+	part[PARTS] = pages_alloc(PART, 0, 0, NULL);
+	khugepaged_scan();
+	ck_assert_uint_eq(z->nr_up[BACKING_SMALL], 1);
+	check_zone(z);
+}
+END_TEST
+
+/* No memory comes by this that nobody had. */
+START_TEST(untouched_blocks_stay)
+{
+	struct zone *z;
+
+	NEED_COLLAPSE();
+	NEED_ONE_NODE();
+	z = dense_blocks(false);
+	for (int i = 0; i < 4; i++)
+		khugepaged_scan();
+	ck_assert_uint_eq(z->nr_up[BACKING_SMALL], BLOCKS);
+	ck_assert_uint_eq(thp_bytes_in(z->first, z->high), 0);
+	for (u32 i = 0; i < BLOCKS * PARTS; i += PARTS)
+		ck_assert_uint_eq(resident(part[i], PAGEBLOCK_PAGES), 0);
+}
+END_TEST
+
+/* A page that the kernel holds for I/O is not moved. */
+START_TEST(who_refuses_is_asked_less_often)
+{
+	struct iovec page;
+	struct zone *z;
+	int fds[2];
+	long refused;
+
+	NEED_COLLAPSE();
+	z = dense_blocks(true);
+	for (u32 i = PARTS; i < BLOCKS * PARTS; i++)
+		pages_free(part[i], PART);
+	page.iov_base = pfn_to_ptr(part[1]);
+	page.iov_len = PAGE_BYTES;
+	ck_assert_int_eq(pipe(fds), 0);
+	ck_assert_int_eq(vmsplice(fds[1], &page, 1, 0), PAGE_BYTES);
+	for (int i = 0; i < 2 + 2 + 1 + 4 + 1; i++)
+		khugepaged_scan();
+	refused = vmstat("khugepaged_refused");
+	if (!refused) {
+		skip_part(__func__, "the kernel moves pages of a pipe");
+		return;
+	}
+	/* At the second look, after two more, and after another four. */
+	ck_assert_int_eq(refused, 3);
+	ck_assert_uint_eq(z->nr_up[BACKING_THP], 0);
+	close(fds[0]);
+	close(fds[1]);
+	for (int i = 0; i < 8; i++)
+		khugepaged_scan();
+	ck_assert_uint_eq(z->nr_up[BACKING_THP], 0);
+	khugepaged_scan();
+	ck_assert_uint_eq(z->nr_up[BACKING_THP], 1);
+	ck_assert_int_eq(vmstat("khugepaged_refused"), 3);
+	check_zone(z);
+}
+END_TEST
+
+/* Their place comes up huge. */
+START_TEST(idle_small_blocks_go)
+{
+	struct zone *z;
+	u64 offline;
+
+	NEED_COLLAPSE();
+	z = dense_blocks(true);
+	for (u32 i = 1; i < PARTS; i++)
+		pages_free(part[i], PART);
+	for (u32 i = PARTS; i < 2 * PARTS; i++)
+		pages_free(part[i], PART);
+	offline = z->offline;
+	ck_assert_uint_gt(zone_nr_idle(z), 0);
+	khugepaged_scan();
+	ck_assert_uint_eq(z->offline, offline);
+	khugepaged_scan();
+	ck_assert_uint_gt(z->offline, offline);
+	ck_assert_uint_eq(zone_nr_idle(z), 0);
+	pages_alloc(PAGEBLOCK_PAGES, 0, 0, NULL);
+	if (!z->steps[BACKING_THP][STEP_NOT_HUGE])
+		ck_assert_uint_eq(mem.blocks[part[PARTS] >>
+					     PAGEBLOCK_ORDER].backing,
+				  BACKING_THP);
+	check_zone(z);
+}
+END_TEST
+
+START_TEST(not_above_the_soft_limit)
+{
+	struct zone *z;
+
+	NEED_COLLAPSE();
+	z = dense_blocks(true);
+	ck_assert_int_eq(rn_set_limit(PAGEBLOCK_BYTES, 0), 0);
+	for (int i = 0; i < 4; i++)
+		khugepaged_scan();
+	ck_assert_uint_eq(z->nr_up[BACKING_THP], 0);
+	ck_assert_int_eq(rn_set_limit(0, 0), 0);
+	khugepaged_scan();
+	khugepaged_scan();
+	ck_assert_uint_eq(z->nr_up[BACKING_THP], BLOCKS);
+}
+END_TEST
+
+START_TEST(not_without_thp_in_the_ladder)
+{
+	struct zone *z;
+
+	NEED_COLLAPSE();
+	z = dense_blocks(true);
+	options.ladder[0] = RUNG_SMALL;
+	options.ladder[1] = RUNG_END;
+	for (int i = 0; i < 4; i++)
+		khugepaged_scan();
+	ck_assert_uint_eq(z->nr_up[BACKING_THP], 0);
+	ck_assert_int_eq(vmstat("khugepaged_scanned"), 0);
+}
+END_TEST
+
+/* A few at a time. */
+START_TEST(a_tick_is_short)
+{
+	enum { MANY = 20 };
+	struct zone *z;
+	u32 pfn;
+
+	NEED_COLLAPSE();
+	allow_thp(false);
+	start("thp,small");
+	z = my_zone();
+	for (int i = 0; i < MANY; i++) {
+		pfn = pages_alloc(PAGEBLOCK_PAGES, 0, 0, NULL);
+		memset(pfn_to_ptr(pfn), 1, PAGEBLOCK_BYTES);
+	}
+	allow_thp(true);
+	khugepaged_scan();
+	for (u32 before = 0, now; before < MANY; before = now) {
+		khugepaged_scan();
+		now = z->nr_up[BACKING_THP];
+		ck_assert_uint_le(now - before, 4);
+		if (now == before)
+			khugepaged_scan();
+	}
+	ck_assert_uint_eq(z->nr_up[BACKING_THP], MANY);
+}
+END_TEST
+
+/* --- while blocks come and go --- */
+
+static bool stop;
+
+static void *churn(void *arg)
+{
+	enum { RUNS = 24 };
+	u32 pfn[RUNS], nr[RUNS] = { 0 };
+
+	seed += (uintptr_t)arg;
+	for (int i = 0; i < 4000 / LESS; i++) {
+		u32 at = rnd(RUNS);
+
+		if (nr[at]) {
+			const u32 *p = pfn_to_ptr(pfn[at]);
+
+			ck_assert_uint_eq(*p, pfn[at]);
+			pages_free(pfn[at], nr[at]);
+			nr[at] = 0;
+			continue;
+		}
+		nr[at] = rnd(2) ? PAGEBLOCK_PAGES : 1 + rnd(100);
+		pfn[at] = pages_alloc(nr[at], 0, 0, NULL);
+		ck_assert_uint_ne(pfn[at], NO_PFN);
+		for (u32 k = 0; k < nr[at]; k++)
+			*(u32 *)pfn_to_ptr(pfn[at] + k) = pfn[at];
+		if (!rnd(100))
+			pages_shrink();
+	}
+	for (int i = 0; i < RUNS; i++)
+		if (nr[i])
+			pages_free(pfn[i], nr[i]);
+	return NULL;
+}
+
+static void *scan_on(void *arg)
+{
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED))
+		khugepaged_scan();
+	return arg;
+}
+
+START_TEST(blocks_come_and_go_meanwhile)
+{
+	pthread_t t[2], scanner;
+	struct zone *z;
+
+	NEED_COLLAPSE();
+	start("small,thp");
+	z = my_zone();
+	ck_assert_int_eq(pthread_create(&scanner, NULL, scan_on, NULL), 0);
+	for (uintptr_t i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, churn,
+						(void *)(i + 1)), 0);
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	pthread_join(scanner, NULL);
+	check_zone(z);
+	ck_assert_int_gt(vmstat("khugepaged_collapsed"), 0);
+	pages_shrink();
+	ck_assert_uint_eq(check_zone(z).used, 0);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = suite_create("khugepaged");
+	TCase *t = tcase(s, "which");
+
+	tcase_add_test(t, dense_blocks_become_huge);
+	tcase_add_test(t, how_dense);
+	tcase_add_test(t, untouched_blocks_stay);
+	tcase_add_test(t, who_refuses_is_asked_less_often);
+	tcase_add_test(t, idle_small_blocks_go);
+	tcase_add_test(t, not_above_the_soft_limit);
+	tcase_add_test(t, not_without_thp_in_the_ladder);
+	tcase_add_test(t, a_tick_is_short);
+	t = tcase(s, "meanwhile");
+	tcase_add_test(t, blocks_come_and_go_meanwhile);
+	return suite_main(s);
+}
