@@ -25,9 +25,11 @@ done
 for a in rn rn-memcg rn-exec glibc jemalloc tcmalloc mimalloc null; do
 	check "list has $a" out_has "^  $a "
 done
-for form in "rn-small *rn with RN_LADDER=" "glibc-thp *glibc with GLIBC_" \
+for form in "rn-small *rn with RN_LADDER=" "rn+bg *rn with RN_BACKGROUND=1" \
+	"rn-malloc+bg " "glibc-thp *glibc with GLIBC_" \
 	"glibc-hugetlb *glibc with GLIBC_" "jemalloc-thp " \
-	"tcmalloc-hugetlb " "mimalloc-large " "all " "huge "; do
+	"tcmalloc-hugetlb " "mimalloc-large " "rn-lean " "rn-malloc-lean " \
+	"jemalloc-lean " "tcmalloc-lean " "mimalloc-lean " "all " "huge "; do
 	check "list has $form" out_has "^  $form"
 done
 check "version" gives 0 --version

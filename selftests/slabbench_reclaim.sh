@@ -9,19 +9,21 @@ set -u
 . "${0%/*}/slabbench-helpers"
 
 peak_kb=32768
+ours=rn
 
 # reclaim SCENARIO LINES ARGUMENT...: one scenario, over two allocators. Behind
-# what was held at last the table has the spread and in some a mean.
+# what was held at last the table has in some a mean, and then the spread, the
+# ratio and the p99.9.
 reclaim()
 {
 	scenario=$1
 	n=$2
 	shift 2
 	case $scenario in
-	phases | diurnal) behind=2 ;;
-	*) behind=1 ;;
+	phases | diurnal) behind=4 ;;
+	*) behind=3 ;;
 	esac
-	check "$scenario" gives 0 reclaim -w "$scenario" -p glibc,rn \
+	check "$scenario" gives 0 reclaim -w "$scenario" -p glibc,$ours \
 		--json "$tmp/json" "$@"
 	cp "$tmp/out" "$tmp/table"
 	check "$scenario: a line for each run" lines "$tmp/json" "$n"
@@ -33,6 +35,7 @@ reclaim()
 	check "$scenario: its series" has_series
 	check "$scenario: no less is held than live" is_held
 	check "$scenario: the table has what was measured" table_is_right $behind
+	check "$scenario: frees were timed" is_positive free_max_ns
 }
 
 # No baseline, having no times; but only what is JSON is told apart from one.
@@ -91,22 +94,25 @@ is_held()
 }
 
 # What is live and held at the end, where a line is of one run.
-table_is_right()	# columns between what was held and the ratio
+table_is_right()	# fields behind what was held
 {
 	[ "$(grep -c "^$scenario .* [0-9.]*%" "$tmp/table")" -eq 2 ] &&
-		[ "$(grep -c " 1\.00 *$\| - *$" "$tmp/table")" -ge 1 ] || return 1
-	for a in glibc rn; do
+		grep -q " 1\.00  *[0-9]*$\| -  *[0-9]*$" "$tmp/table" || return 1
+	for a in glibc $ours; do
 		grep "\"allocator\":\"$a\"" "$tmp/json" >"$tmp/of"
 		[ "$(wc -l <"$tmp/of")" -eq 1 ] || continue
 		live=$(sed 's/.*"live_bytes":\([0-9]*\).*/\1/' "$tmp/of")
 		held=$(sed 's/.*"held_kb":\([0-9]*\).*/\1/' "$tmp/of")
-		awk -v a="$a" -v live="$live" -v held="$held" -v at="$1" '
+		free=$(sed 's/.*"free_p999_ns":\([0-9]*\).*/\1/' "$tmp/of")
+		awk -v a="$a" -v live="$live" -v held="$held" -v at="$1" \
+			-v free="$free" '
 			function is(field, mib) {
 				return (field - mib) * (field - mib) < 0.01
 			}
 			$2 == a {
 				found = is($3, live / 1048576) &&
-					is($(NF - at - 1), held / 1024)
+					is($(NF - at), held / 1024) &&
+					$NF == free
 			}
 			END { exit !found }' "$tmp/table" || return 1
 	done
@@ -154,7 +160,7 @@ figure()
 }
 
 check "list" gives 0 list
-for s in collapse phases idle diurnal; do
+for s in collapse frag phases idle redis diurnal; do
 	check "list has $s" out_has "^  $s "
 done
 check "help" gives 0 reclaim --help
@@ -177,6 +183,8 @@ check "collapse: what is poked is no part of it" \
 check "collapse: another seed" gives 0 reclaim -w collapse -p rn -r 1 \
 	--peak ${peak_kb}K --idle 1 --seed 9 --json "$tmp/json"
 check "collapse: other operations" [ "$(value checksum)" != "$sum" ]
+
+check "collapse: allocations were timed, too" is_positive alloc_max_ns
 
 # What is given back at once is held no more, but for the ends of pages.
 lean()
@@ -211,6 +219,10 @@ lean()
 				memcpy(q, p, n < had ? n : had);
 			free(p);
 			return q;
+		}
+		size_t malloc_usable_size(void *p)
+		{
+			return p ? ((size_t *)p)[-2] - 16 : 0;
 		}'
 	# Few enough objects for as many maps as a process may have.
 	check "a lean malloc" gives 0 reclaim -w collapse --peak 16M --idle 1 \
@@ -227,7 +239,63 @@ else
 	echo "SKIP a lean malloc: SAN=$SAN allows no preload"
 fi
 
+# One free in 500 takes two milliseconds; no allocation does.
+slow()
+{
+	check "make a slow malloc" library slow '
+		#include <stddef.h>
+		#include <unistd.h>
+		void *__libc_malloc(size_t n);
+		void __libc_free(void *p);
+		void *malloc(size_t n)
+		{
+			return __libc_malloc(n);
+		}
+		void free(void *p)
+		{
+			static unsigned int n;
+			if (++n % 500 == 0)
+				usleep(2000);
+			__libc_free(p);
+		}'
+	for s in collapse frag phases diurnal; do
+		check "$s over a slow malloc" gives 0 reclaim -w $s -r 1 \
+			--peak 2M "--$(of_scenario $s)" 1 \
+			-p "slow=$tmp/slow.so" --json "$tmp/json"
+		check "$s: its p99.9" [ "$(value free_p999_ns)" -ge 1900000 ]
+		check "$s: but not p50" [ "$(value free_p50_ns)" -lt 1900000 ]
+		check "$s: nor its allocations" \
+			[ "$(value alloc_p50_ns)" -lt 1900000 ]
+	done
+}
+
+of_scenario()	# the option that says how long
+{
+	case $1 in
+	phases) echo phase ;;
+	diurnal) echo day ;;
+	*) echo idle ;;
+	esac
+}
+
+if [ -n "$preloads" ]; then
+	slow
+else
+	echo "SKIP a slow malloc: SAN=$SAN allows no preload"
+fi
+
 # --- the others ---
+
+reclaim frag 2 --peak ${peak_kb}K --idle 1 -r 1
+check "frag: all is there" marks_are $peak_kb $peak_kb 1
+check "frag: half of it is freed" \
+	marks_are $((peak_kb * 9 / 20)) $((peak_kb * 11 / 20)) 2
+check "frag: as much is live again" \
+	marks_are $((peak_kb * 99 / 100)) $peak_kb 3
+check "frag: and stays" marks_are $((peak_kb * 99 / 100)) $peak_kb 4
+check "frag: for a second" after 3 1000
+check "frag: columns" table_has "peak *punched *refilled *1 s *spread"
+check "frag: allocations were timed, too" is_positive alloc_max_ns
 
 reclaim phases 2 --peak ${peak_kb}K --phase 1 -r 1
 for i in 1 2 3 4 5 6; do
@@ -245,6 +313,8 @@ check "idle: nothing is live" marks_are 0 0 3
 check "idle: for a second" after 2 1000
 check "idle: the threads" [ "$(value threads | sort -u)" -eq 30 ]
 reclaim idle 2 -t 1 --idle 1 -r 1 --poke
+
+check "idle: no allocation was timed" [ -z "$(value alloc_max_ns)" ]
 
 reclaim diurnal 2 --peak ${peak_kb}K --day 2 -r 1
 check "diurnal: a tenth in the morning" \
@@ -265,6 +335,123 @@ over_of()	# allocator, in KiB as its series has it
 check "diurnal: what was held over what was live" \
 	[ "$(figure rn 6)" = "$(over_of rn)" ]
 
+# --- redis ---
+
+# Whose malloc the server has shows in what it holds: a page or more for each
+# object, until it is freed.
+redis_over_lean()
+{
+	check "redis over a lean malloc" gives 0 reclaim -w redis --peak 2M \
+		--idle 1 -r 1 -p "lean=$tmp/lean.so"
+	cp "$tmp/out" "$tmp/table"
+	check "redis runs on it" [ "$(figure lean 4 | cut -d. -f1)" -ge 20 ]
+	check "and gives back at once" [ "$(figure lean 5 | cut -d. -f1)" -le \
+		$(($(figure lean 4 | cut -d. -f1) / 3)) ]
+}
+
+# The server is a child of the worker, which is one of slabbench.
+server_of()	# pid of slabbench
+{
+	for worker in $(pgrep -P "$1"); do
+		pgrep -P "$worker" -x redis-server
+	done
+}
+
+interrupt_redis()
+{
+	env --default-signal=INT "$bench" reclaim -w redis -p glibc -r 1 \
+		--peak 1M --idle 60 >"$tmp/out" 2>"$tmp/err" &
+	pid=$!
+	until [ -n "$(server_of $pid)" ]; do
+		kill -0 $pid || return 1
+		sleep 0.05
+	done
+	server=$(server_of $pid)
+	kill -INT $pid
+	wait $pid
+	[ $? -eq 130 ] || return 1
+	for _ in $(seq 100); do
+		kill -0 "$server" 2>/dev/null || return 0
+		sleep 0.05
+	done
+	return 1
+}
+
+redis()
+{
+	ours=rn-malloc
+	reclaim redis 2 --peak ${peak_kb}K --idle 1 -r 1
+	ours=rn
+	check "redis: all is there" marks_are $peak_kb $peak_kb 1
+	check "redis: a tenth is left" \
+		marks_are $((peak_kb / 20)) $((peak_kb / 5)) 2
+	check "redis: and stays" marks_are $((peak_kb / 20)) $((peak_kb / 5)) 3
+	check "redis: for a second" after 2 1000
+	check "redis: nothing of the client's" \
+		[ -z "$(value page_faults)$(value cpu_s)" ]
+	redis_over_lean
+	check "only what can be preloaded" refuses 2 "rn cannot take part" \
+		reclaim -w redis -p rn
+	check "redis: interrupted" interrupt_redis
+	check "redis: no folder is left" \
+		[ -z "$(find /tmp -maxdepth 1 -name 'slabbench-redis-*')" ]
+}
+
+# without PROGRAM ARGUMENT...: none is in the path, which the end is to say
+without()
+{
+	what=$1
+	shift
+	env PATH="$tmp/none" "$bench" "$@" >"$tmp/out" 2>"$tmp/err"
+	[ $? -eq 3 ] && grep -q "$what" "$tmp/err"
+}
+
+if [ -z "$preloads" ]; then
+	echo "SKIP redis: SAN=$SAN allows no preload"
+elif ! command -v redis-server >/dev/null; then
+	echo "SKIP redis: redis-server is not among the programs here"
+else
+	redis
+fi
+check "redis that is missing" without "there is no redis-server" \
+	reclaim -w redis -p glibc
+check "the others are measured" without "there is no redis-server" \
+	reclaim -w redis,collapse -p glibc -r 1 --peak 1M --idle 1
+check "and in the table" out_has "^collapse *glibc "
+
+# --- pictures ---
+
+plot()
+{
+	check "a picture" gives 0 reclaim -w collapse,diurnal -p glibc,rn -r 2 \
+		--peak 1M --idle 1 --day 1 --plot "$tmp/it's.svg"
+	cp "$tmp/it's.svg" "$tmp/svg"
+	for word in collapse diurnal glibc rn live seconds "MiB held"; do
+		check "the picture has $word" grep -q ">$word<" "$tmp/svg"
+	done
+	check "it ends" grep -q "</svg>" "$tmp/svg"
+	check "nowhere to draw" refuses 1 "cannot write $tmp/no/where" \
+		reclaim --plot "$tmp/no/where"
+	printf '#!/bin/sh\nexit 1\n' >"$tmp/gnuplot"
+	chmod +x "$tmp/gnuplot"
+	check "gnuplot fails" gnuplot_fails
+}
+
+gnuplot_fails()
+{
+	env PATH="$tmp:$PATH" "$bench" reclaim -w collapse -p rn -r 1 \
+		--peak 1M --idle 1 --plot "$tmp/svg" >"$tmp/out" 2>"$tmp/err"
+	[ $? -eq 1 ] && grep -q "gnuplot could not draw" "$tmp/err"
+}
+
+if command -v gnuplot >/dev/null; then
+	plot
+else
+	echo "SKIP pictures: gnuplot is not among the programs here"
+fi
+check "no gnuplot" without "plot needs gnuplot" reclaim -w collapse -p rn \
+	--plot "$tmp/svg"
+
 # --- what there is to choose ---
 
 by_default()
@@ -272,7 +459,9 @@ by_default()
 	check "the default allocators" gives 0 reclaim -w collapse --peak 1M \
 		--idle 1 -r 1
 	cat "$tmp/out" "$tmp/err" >"$tmp/both"
-	for a in glibc jemalloc tcmalloc mimalloc rn rn-malloc; do
+	for a in glibc jemalloc tcmalloc mimalloc rn rn-malloc 'rn\+bg' \
+	    'rn-malloc\+bg' rn-lean rn-malloc-lean jemalloc-lean \
+	    tcmalloc-lean mimalloc-lean; do
 		check "$a: measured, or said to be missing" \
 			grep -Eq "^collapse +$a |peer $a is missing" "$tmp/both"
 	done
@@ -316,6 +505,7 @@ check "a phase that nothing has" refuses 2 "--phase means nothing" \
 	reclaim -w idle --phase 1
 check "a day that nothing has" refuses 2 "--day means nothing" \
 	reclaim -w idle --day 1
+check "nor has redis" refuses 2 "--poke means nothing" reclaim -w redis --poke
 check "nothing to poke" refuses 2 "--poke means nothing" \
 	reclaim -w diurnal --poke
 check "an argument" refuses 2 "only options" reclaim collapse

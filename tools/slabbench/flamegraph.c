@@ -18,15 +18,6 @@ struct stacks {
 	size_t n, max;
 };
 
-static bool have_program(const char *name)
-{
-	char command[128];
-
-	snprintf(command, sizeof(command), "command -v %s >/dev/null 2>&1",
-		 name);
-	return !system(command);
-}
-
 static int say(const char *what, const char *name)
 {
 	fprintf(stderr, "slabbench: cannot %s %s: %s\n", what, name,

@@ -7,11 +7,11 @@
 #include "slabbench.h"
 
 static const int signals[] = { SIGINT, SIGTERM };
-static volatile sig_atomic_t caught;
+static int caught;	/* any thread may get the signal */
 
 static void note(int sig)
 {
-	caught = sig;
+	__atomic_store_n(&caught, sig, __ATOMIC_RELAXED);
 }
 
 /* A second one ends the program as ever. */
@@ -31,7 +31,7 @@ void interrupt_catch(void)
 
 bool interrupted(void)
 {
-	return caught;
+	return __atomic_load_n(&caught, __ATOMIC_RELAXED);
 }
 
 /* Around a fork(), so that a signal does not go to the handler's copy. */

@@ -11,6 +11,24 @@
 /* Seven digits are more than any clock here gives. */
 #define FORMAT	(JSON_COMPACT | JSON_REAL_PRECISION(7))
 
+static json_t *command;
+
+/**
+ * json_command() - keep how slabbench was started, for each line
+ * @argc: as main() has it, before options are taken apart in place
+ * @argv: likewise
+ */
+void json_command(int argc, char **argv)
+{
+	command = json_array();
+	for (int i = 0; i < argc; i++) {
+		json_t *word = json_string(argv[i]);
+
+		json_array_append_new(command, word ? word :
+				      json_string("(not UTF-8)"));
+	}
+}
+
 /* "-" is the standard output; NULL is no output. 0, or -1 after a message. */
 int json_open(struct json_out *out, const char *name)
 {
@@ -70,6 +88,7 @@ static void set_where(json_t *obj)
 	set(obj, "cpus_allowed", json_string(list));
 	nodes_allowed(list, sizeof(list));
 	set(obj, "nodes_allowed", json_string(list));
+	set(obj, "command", json_incref(command));
 }
 
 static void set_rnbench(json_t *obj, const struct row *row)
@@ -161,7 +180,7 @@ static void set_percentiles(json_t *obj, const char *prefix,
 	};
 	char key[64];
 
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(keys) && p->n; i++) {
 		snprintf(key, sizeof(key), "%s%s", prefix, keys[i].name);
 		set_int(obj, key, keys[i].ns);
 	}

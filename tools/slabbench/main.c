@@ -19,8 +19,13 @@ static const struct command {
 	{ "scale", "throughput by number of threads", cmd_scale },
 	{ "frag", "memory held and memory asked for, over time", cmd_frag },
 	{ "reclaim", "how much is held after most of it was freed", cmd_reclaim },
+	{ "steady", "what reclaim costs where nothing is to be had", cmd_steady },
 	{ "floor", "the least that an alloc+free pair can cost here", cmd_floor },
 	{ "pools", "what groups and pools cost, and how long they hold", cmd_pools },
+	{ "report", "one page of what the others have measured", cmd_report },
+	{ "record", "run a program and write down what it allocates", cmd_record },
+	{ "replay", "the same over other allocators", cmd_replay },
+	{ "trace", "what was written down", cmd_trace },
 };
 
 static void usage(FILE *out)
@@ -63,6 +68,7 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "row-worker"))
 		return row_worker(argc - 1, argv + 1);
+	json_command(argc, argv);
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-?")) {
 		usage(stdout);
 		return finish(EXIT_OK);

@@ -47,6 +47,17 @@ static const char *memfs_prefix(char *buf, size_t len);
 /* mimalloc 2.0 knows no other name for it; later ones take the old name too. */
 static const struct form forms[] = {
 	{ "rn-small", "rn", "RN_LADDER=small", false, NULL },
+	{ "rn+bg", "rn", "RN_BACKGROUND=1", false, NULL },
+	{ "rn-malloc+bg", "rn-malloc", "RN_BACKGROUND=1", false, NULL },
+	{ "rn-lean", "rn", "RN_DECAY_MS=0", false, NULL },
+	{ "rn-malloc-lean", "rn-malloc", "RN_DECAY_MS=0", false, NULL },
+	{ "jemalloc-lean", "jemalloc",
+	  "MALLOC_CONF=background_thread:true,dirty_decay_ms:0,muzzy_decay_ms:0",
+	  false, NULL },
+	{ "tcmalloc-lean", "tcmalloc", "TCMALLOC_AGGRESSIVE_DECOMMIT=1", false,
+	  NULL },
+	{ "mimalloc-lean", "mimalloc", "MIMALLOC_DECOMMIT_DELAY=0", false,
+	  NULL },
 	{ "glibc-thp", "glibc", "GLIBC_TUNABLES=glibc.malloc.hugetlb=1", true,
 	  NULL },
 	{ "glibc-hugetlb", "glibc", "GLIBC_TUNABLES=glibc.malloc.hugetlb=2",
@@ -64,6 +75,8 @@ static const struct form forms[] = {
 /* In the order of the list. */
 static const char *const names[] = {
 	"rn", "rn-malloc", "glibc", "jemalloc", "tcmalloc", "mimalloc", "rn-small",
+	"rn+bg", "rn-malloc+bg", "rn-lean", "rn-malloc-lean", "jemalloc-lean",
+	"tcmalloc-lean", "mimalloc-lean",
 	"glibc-thp", "glibc-hugetlb", "jemalloc-thp", "tcmalloc-hugetlb",
 	"mimalloc-large", "null", "freelist", "rn-memcg", "rn-exec", "rn-cache",
 	"rn-bulk", "dpdk", "dpdk-mempool", "dpdk-hugetlb", "mempool-hugetlb",

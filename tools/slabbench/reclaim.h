@@ -8,44 +8,75 @@
 #include "results.h"
 #include "slabbench.h"
 
-enum scenario { COLLAPSE, PHASES, IDLE, DIURNAL, NR_SCENARIOS };
+enum scenario {
+	COLLAPSE, FRAG, PHASES, IDLE, REDIS, DIURNAL, NR_SCENARIOS
+};
 
 /* What each thread of idle allocates, in all. */
 #define BURST_BYTES	((size_t)100 << 10)
 
+/* What redis is left with: one key in so many. */
+#define KEYS_LEFT	10
+
 /*
  * The marks of a run, by scenario:
- * collapse, idle: all is there; all is freed that is to be; then a mark for
- *	each of rest_seconds()
+ * collapse, idle, redis: all is there; all is freed that is to be; then a mark
+ *	for each of rest_seconds()
+ * frag: all is there; every second object is freed; as much is live again; then
+ *	likewise
  * phases: the end of each phase
  * diurnal: the begin of the day, and its end
  */
 #define MARK_PEAK	0
 #define MARK_FREED	1
-#define MARK_REST	2
+#define MARK_REFILLED	2
 #define MARK_MORNING	0
 #define MARK_NIGHT	1
 
 #define MAX_RESTS	4
 #define NR_SHIFTS	6	/* phases of phases */
 
-static_assert(MARK_REST + MAX_RESTS <= MAX_MARKS && NR_SHIFTS <= MAX_MARKS,
+static_assert(MARK_REFILLED + 1 + MAX_RESTS <= MAX_MARKS &&
+	      NR_SHIFTS <= MAX_MARKS,
 	      "a run has room for its marks");
 
 /* workloads/reclaim.c */
 extern const uint32_t shift_sizes[NR_SHIFTS];
 unsigned int rest_seconds(const struct row *row, unsigned int *at);
+void sleep_until(uint64_t ns);
+size_t mixed_objects(const struct row *row);
+size_t mixed_len(const struct row *row);
+
+/* workloads/redis.c */
+extern const char redis_program[];
+
+/**
+ * struct curve - what was held over the time of a run
+ * @base_kb: of it the harness's
+ * @zero_ms: when the time begins that the scenario is about, since the process
+ *	was started
+ * @end_ms: the last mark; then all is freed, and the process ends
+ */
+struct curve {
+	struct series series;
+	uint64_t base_kb;
+	double zero_ms, end_ms;
+};
 
 /**
  * struct outcome - the runs of one scenario over one allocator
  * @n: runs that gave a result
  * @failed: a run failed; there are no more
  * @figure: MiB, those of a column one behind the other
+ * @free_ns: p99.9 of single frees while memory was given back, by run
+ * @curve: of the first run
  */
 struct outcome {
 	unsigned int n;
 	bool failed;
 	double *figure;
+	double *free_ns;
+	struct curve curve;
 };
 
 /**
@@ -75,10 +106,16 @@ static inline enum scenario row_scenario(const struct row *row)
 /* reclaim_table.c */
 unsigned int reclaim_columns(const struct row *row);
 void reclaim_add(const struct reclaim *r, unsigned int row, unsigned int peer,
-		 const struct series *series, const struct result *res);
+		 struct series *series, const struct result *res);
 double reclaim_excess_kb(const struct series *series,
 			 const struct result *res);
 void reclaim_print(const struct reclaim *r, FILE *out);
+
+double mark_ms(const struct series *series, const struct mark *mark);
+double point_held_kb(const struct point *p, uint64_t base_kb);
+
+/* reclaim_plot.c */
+int reclaim_plot(const struct reclaim *r, const char *svg);
 
 /* reclaim_json.c */
 int reclaim_json(struct json_out *out, const struct row *row,

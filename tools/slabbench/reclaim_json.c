@@ -21,11 +21,6 @@ static json_t *triple(double ms, uint64_t live_kb, double held_kb)
 	return t;
 }
 
-static double mark_ms(const struct series *series, const struct mark *mark)
-{
-	return (mark->at_ns - series->start_ns) / 1e6;
-}
-
 static json_t *marks(const struct series *series, const struct result *res)
 {
 	json_t *list = json_array();
@@ -48,10 +43,9 @@ static json_t *points(const struct series *series, const struct result *res)
 
 	for (size_t i = 0; i < series->n && series->point[i].ms <= end; i++) {
 		const struct point *p = &series->point[i];
-		double held_kb = (double)p->held_kb - res->base_kb;
 
 		json_array_append_new(list, triple(p->ms, p->live_kb,
-						   held_kb > 0 ? held_kb : 0));
+				point_held_kb(p, res->base_kb)));
 	}
 	return list;
 }
@@ -61,8 +55,10 @@ static void set_own(json_t *obj, const struct row *row,
 {
 	static const char *const seconds[NR_SCENARIOS] = {
 		[COLLAPSE] = "idle_s",
+		[FRAG] = "idle_s",
 		[PHASES] = "phase_s",
 		[IDLE] = "idle_s",
+		[REDIS] = "idle_s",
 		[DIURNAL] = "day_s",
 	};
 	enum scenario s = row_scenario(row);
@@ -73,12 +69,25 @@ static void set_own(json_t *obj, const struct row *row,
 	set(obj, "workload", json_string("reclaim"));
 	set(obj, "scenario", json_string(workload_get(row->workload)->name));
 	set(obj, seconds[s], json_integer(row->seconds));
-	if (s != DIURNAL)
+	if (s != DIURNAL && s != REDIS)
 		set(obj, "poke", json_boolean(row->poke));
 	if (s == DIURNAL)
 		set(obj, "excess_kb", json_real(reclaim_excess_kb(series, res)));
 	set(obj, "marks", marks(series, res));
 	set(obj, "series", points(series, res));
+}
+
+/* What was counted in the measured process, where that is but a client. */
+static void drop_client(json_t *obj)
+{
+	static const char *const keys[] = {
+		"page_faults", "ctx_switches", "cpu_s", "rollup_rss_kb",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		json_object_del(obj, keys[i]);
+	for (int e = 0; e < NR_EVENTS; e++)
+		json_object_del(obj, event_names[e]);
 }
 
 /* 0, or -1 after a message. */
@@ -93,6 +102,8 @@ int reclaim_json(struct json_out *out, const struct row *row,
 		return 0;
 	obj = json_of_row(row, peer, run, res);
 	json_object_del(obj, "ns_per_op");
+	if (workload_get(row->workload)->watches)
+		drop_client(obj);
 	set_own(obj, row, series, res);
 	ret = json_line(out, obj);
 	json_decref(obj);

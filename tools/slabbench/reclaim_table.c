@@ -29,12 +29,25 @@ unsigned int reclaim_columns(const struct row *row)
 		return COLUMN_OWN + NR_SHIFTS + 1;
 	case DIURNAL:
 		return COLUMN_OWN + 2;
+	case FRAG:
+		return COLUMN_OWN + 2 + rest_seconds(row, at);
 	default:
 		return COLUMN_OWN + 1 + rest_seconds(row, at);
 	}
 }
 
 /* --- from a run to figures --- */
+
+double mark_ms(const struct series *series, const struct mark *mark)
+{
+	return (mark->at_ns - series->start_ns) / 1e6;
+}
+
+/* Without the harness, which may itself have become smaller. */
+double point_held_kb(const struct point *p, uint64_t base_kb)
+{
+	return p->held_kb > base_kb ? p->held_kb - base_kb : 0;
+}
 
 /**
  * reclaim_excess_kb() - how much more was held than live over a day
@@ -45,8 +58,8 @@ unsigned int reclaim_columns(const struct row *row)
  */
 double reclaim_excess_kb(const struct series *series, const struct result *res)
 {
-	double from = (res->mark[MARK_MORNING].at_ns - series->start_ns) / 1e6;
-	double to = (res->mark[MARK_NIGHT].at_ns - series->start_ns) / 1e6;
+	double from = mark_ms(series, &res->mark[MARK_MORNING]);
+	double to = mark_ms(series, &res->mark[MARK_NIGHT]);
 	double sum = 0;
 	size_t n = 0;
 
@@ -66,19 +79,29 @@ static double peak_kb(const struct result *res)
 	return (double)res->peak_rss_kb + res->peak_hugetlb_kb - res->base_kb;
 }
 
+/* The first mark that has a column. */
+static unsigned int first_mark(enum scenario s)
+{
+	switch (s) {
+	case PHASES:
+		return 0;
+	case DIURNAL:
+		return MARK_NIGHT;
+	default:
+		return MARK_FREED;
+	}
+}
+
 static void figures_of(const struct row *row, const struct series *series,
 		       const struct result *res, double *kb)
 {
-	unsigned int c = COLUMN_OWN, first = 0;
+	unsigned int c = COLUMN_OWN;
 	double sum = 0;
 
 	kb[COLUMN_LIVE] = res->live_bytes / KB;
 	kb[COLUMN_PEAK] = peak_kb(res);
-	if (row_scenario(row) == COLLAPSE || row_scenario(row) == IDLE)
-		first = MARK_FREED;
-	if (row_scenario(row) == DIURNAL)
-		first = MARK_NIGHT;
-	for (unsigned int i = first; i < res->nr_marks; i++) {
+	for (unsigned int i = first_mark(row_scenario(row));
+	     i < res->nr_marks; i++) {
 		kb[c++] = res->mark[i].held_kb;
 		sum += res->mark[i].held_kb;
 	}
@@ -88,8 +111,42 @@ static void figures_of(const struct row *row, const struct series *series,
 		kb[c] = reclaim_excess_kb(series, res);
 }
 
+/* The rest begins when as much is live again; phases when the process does. */
+static double zero_ms(enum scenario s, const struct series *series,
+		      const struct result *res)
+{
+	switch (s) {
+	case PHASES:
+		return 0;
+	case DIURNAL:
+		return mark_ms(series, &res->mark[MARK_MORNING]);
+	case FRAG:
+		return mark_ms(series, &res->mark[MARK_REFILLED]);
+	default:
+		return mark_ms(series, &res->mark[MARK_FREED]);
+	}
+}
+
+static void keep_curve(struct curve *curve, enum scenario s,
+		       struct series *series, const struct result *res)
+{
+	curve->base_kb = res->base_kb;
+	curve->zero_ms = zero_ms(s, series, res);
+	curve->end_ms = mark_ms(series, &res->mark[res->nr_marks - 1]);
+	curve->series = *series;
+	series->point = NULL;
+}
+
+/**
+ * reclaim_add() - take what a run has found
+ * @r: what is measured
+ * @row: its number
+ * @peer: likewise
+ * @series: taken over if it is the first
+ * @res: the rest of it
+ */
 void reclaim_add(const struct reclaim *r, unsigned int row, unsigned int peer,
-		 const struct series *series, const struct result *res)
+		 struct series *series, const struct result *res)
 {
 	struct outcome *o = reclaim_outcome(r, row, peer);
 	double kb[MAX_COLUMNS] = { 0 };
@@ -97,6 +154,9 @@ void reclaim_add(const struct reclaim *r, unsigned int row, unsigned int peer,
 	figures_of(&r->row[row], series, res, kb);
 	for (unsigned int c = 0; c < reclaim_columns(&r->row[row]); c++)
 		column(r, o, c)[o->n] = kb[c] / KB;
+	o->free_ns[o->n] = res->latency[LATENCY_FREE].p999;
+	if (!o->n)
+		keep_curve(&o->curve, row_scenario(&r->row[row]), series, res);
 	o->n++;
 }
 
@@ -111,6 +171,16 @@ static void say_scenario(const struct row *row, FILE *out)
 	case COLLAPSE:
 		fprintf(out, "# collapse: %.0f MiB of mixed sizes, 95 %% of it freed at random; held then, and after\n"
 			"# seconds of rest\n", peak);
+		break;
+	case FRAG:
+		fprintf(out, "# frag: %.0f MiB of small sizes, every second object freed (punched), larger ones\n"
+			"# until as much is live (refilled); held then, and after seconds of rest\n",
+			peak);
+		break;
+	case REDIS:
+		fprintf(out, "# redis: a server with %.0f MiB of values, 90 %% of its keys deleted at random; held\n"
+			"# then, and after seconds of rest; p99.9 is of DEL as the client sees it\n",
+			peak);
 		break;
 	case PHASES:
 		fprintf(out, "# phases: %.0f MiB in objects of one size after the other; held %u s after the move to\n"
@@ -128,27 +198,36 @@ static void say_scenario(const struct row *row, FILE *out)
 	}
 }
 
+/* Of the columns that a scenario has for itself, the first being 0. */
+static void own_name(const struct row *row, unsigned int own, char *buf,
+		     size_t len)
+{
+	enum scenario s = row_scenario(row);
+	unsigned int at[MAX_RESTS], rests = reclaim_columns(row) - COLUMN_OWN;
+
+	if (s == PHASES && own < NR_SHIFTS)
+		snprintf(buf, len, "%u B", shift_sizes[own]);
+	else if (s == PHASES)
+		snprintf(buf, len, "mean");
+	else if (s == DIURNAL)
+		snprintf(buf, len, own ? "over" : "end");
+	else if (s == FRAG && own < MARK_REFILLED)
+		snprintf(buf, len, own ? "refilled" : "punched");
+	else if (!own)
+		snprintf(buf, len, "freed");
+	else {
+		rests -= rest_seconds(row, at);
+		snprintf(buf, len, "%u s", at[own - rests]);
+	}
+}
+
 static void column_name(const struct row *row, unsigned int c, char *buf,
 			size_t len)
 {
-	unsigned int at[MAX_RESTS], own = c - COLUMN_OWN;
-
-	if (c == COLUMN_LIVE)
-		snprintf(buf, len, "live");
-	else if (c == COLUMN_PEAK)
-		snprintf(buf, len, "peak");
-	else if (row_scenario(row) == PHASES && own < NR_SHIFTS)
-		snprintf(buf, len, "%u B", shift_sizes[own]);
-	else if (row_scenario(row) == PHASES)
-		snprintf(buf, len, "mean");
-	else if (row_scenario(row) == DIURNAL)
-		snprintf(buf, len, own ? "over" : "end");
-	else if (own) {
-		rest_seconds(row, at);
-		snprintf(buf, len, "%u s", at[own - 1]);
-	} else {
-		snprintf(buf, len, "freed");
-	}
+	if (c < COLUMN_OWN)
+		snprintf(buf, len, c == COLUMN_LIVE ? "live" : "peak");
+	else
+		own_name(row, c - COLUMN_OWN, buf, len);
 }
 
 static void print_names(const struct row *row, FILE *out)
@@ -162,7 +241,7 @@ static void print_names(const struct row *row, FILE *out)
 		column_name(row, c, name, sizeof(name));
 		fprintf(out, " %8s", name);
 	}
-	fprintf(out, " %7s %10s\n", "spread", "x leanest");
+	fprintf(out, " %7s %10s %9s\n", "spread", "x leanest", "p99.9 ns");
 }
 
 static const double *judged(const struct reclaim *r, unsigned int row,
@@ -215,7 +294,6 @@ static void print_ratio(const struct reclaim *r, unsigned int row,
 	else
 		fprintf(out, " %9.2f%c", median(mine, o->n) /
 			median(least, b->n), tie ? '~' : ' ');
-	fputc('\n', out);
 }
 
 static void print_peer(const struct reclaim *r, unsigned int row,
@@ -236,13 +314,15 @@ static void print_peer(const struct reclaim *r, unsigned int row,
 		fprintf(out, " %8.1f", median(column(r, o, c), o->n));
 	fprintf(out, " %6.1f%%", spread_percent(judged(r, row, peer), o->n));
 	print_ratio(r, row, peer, best, out);
+	fprintf(out, " %9.0f\n", median(o->free_ns, o->n));
 }
 
 void reclaim_print(const struct reclaim *r, FILE *out)
 {
 	print_where(out);
 	fprintf(out, "# MiB of RSS and HugetlbPages together, without the harness, medians of the runs;\n"
-		"# spread and ratio are of the last figure; ~: within noise\n");
+		"# spread and ratio are of the last figure; ~: within noise; p99.9: of single frees\n"
+		"# while memory is given back\n");
 	for (unsigned int row = 0; row < r->nr_rows; row++) {
 		unsigned int best = leanest(r, row);
 

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 #include "counters.h"
 #include "latency.h"
 
@@ -56,6 +57,7 @@ enum allocator {
 #define MAX_PHASES	4
 #define MAX_MARKS	8
 #define SCENARIO	1000	/* + n: the index of a workload of reclaim */
+#define REPLAY		2000	/* that of replay's */
 
 /* Where sizes that are drawn come from. */
 enum dist {
@@ -97,6 +99,11 @@ struct row {
 	/* the scenarios of reclaim */
 	unsigned int seconds;		/* of rest, of each phase, of the day */
 	bool poke;			/* a little goes on in between */
+	/* replay */
+	int plan;			/* a descriptor that is inherited */
+	/* frames of a memory map */
+	int memmap_dir;			/* a descriptor likewise */
+	char memmap_name[128];		/* "": there are none */
 };
 static_assert(sizeof(struct row) <= 4096, "a pipe takes it whole");
 
@@ -138,6 +145,7 @@ struct mark {
  *	one, where the workload keeps count
  * @usable_bytes: what the allocator made of them, or 0
  * @held_kb: RSS + HugetlbPages at that time, without @base_kb
+ * @peak_live_bytes: the most that was live at a time, where that is counted
  * @charged_kb: the most that was charged to the group at a time, with what lay
  *	in stock; rn-memcg and rn-exec only
  * @nr_marks: how many there are in @mark
@@ -160,6 +168,7 @@ struct result {
 	uint64_t final_hugetlb_kb;
 	uint64_t rollup_rss_kb;
 	uint64_t live_bytes, usable_bytes, held_kb;
+	uint64_t peak_live_bytes;
 	uint64_t charged_kb;
 	unsigned int nr_marks;
 	struct mark mark[MAX_MARKS];
@@ -188,6 +197,7 @@ struct worker {
 	uint64_t start_ns[MAX_PHASES], end_ns[MAX_PHASES];
 	uint64_t *live;			/* bytes; seen by the parent process */
 	uint64_t usable;		/* bytes, for result.usable_bytes */
+	uint64_t peak_live;		/* for result.peak_live_bytes */
 	struct latency *latency;
 };
 
@@ -205,6 +215,8 @@ struct worker {
  * @table_len: pointers that a thread has to keep
  * @live: most objects of a thread that are live at a time
  * @next_size: draws the size of the next object, for the null ring's layout
+ * @prepare: what the harness needs beside the table, before what it holds is
+ *	told apart from what the allocator will; or NULL
  * @run: one pass over w->iterations, by allocator; calls hold_peak() before
  *	it frees what threads have piled up. NULL where an allocator cannot
  *	take part: null has no memory that could hold a structure, and
@@ -212,6 +224,8 @@ struct worker {
  * @phases: their names; run() calls phase_end() between them. NULL: one
  * @cold: measured from a fresh start, so no warm-up in the same process, but
  *	as much memory is touched in another one before
+ * @watches: run() starts a program, and what that holds is measured: it calls
+ *	watch_process(), and watch_end() before the program ends
  */
 struct workload {
 	const char *name;
@@ -224,10 +238,11 @@ struct workload {
 	uint64_t total;
 	const unsigned int *threads;
 	const char *phases[MAX_PHASES];
-	bool cold;
+	bool cold, watches;
 	size_t (*table_len)(const struct row *row);
 	size_t (*live)(const struct row *row);
 	size_t (*next_size)(const struct row *row, uint64_t *rng);
+	void (*prepare)(struct worker *w);
 	void (*run[NR_ALLOCATORS])(struct worker *w);
 };
 
@@ -251,11 +266,15 @@ int row_worker(int argc, char **argv);
 void phase_end(struct worker *w);
 void hold_peak(struct worker *w);
 void mark_memory(struct worker *w);
+void watch_process(struct worker *w, pid_t pid);
+void watch_end(struct worker *w);
 struct worker *worker_peer(struct worker *w, unsigned int index);
 void wait_for_others(struct worker *w);
 /* A live counter has a cache line to itself. */
 #define LIVE_STRIDE	8
-#define LIVE_BYTES	(MAX_THREADS * LIVE_STRIDE * sizeof(uint64_t))
+/* Behind them, the process that is watched in the worker's stead; 0: none. */
+#define LIVE_WATCHED	(MAX_THREADS * LIVE_STRIDE)
+#define LIVE_BYTES	((LIVE_WATCHED + LIVE_STRIDE) * sizeof(uint64_t))
 uint64_t *live_map(int fd);
 uint64_t live_sum(const uint64_t *live);
 void out_of_memory(size_t size) __attribute__((noreturn, cold));
@@ -263,6 +282,14 @@ void wrong_result(const struct worker *w, const char *what)
 	__attribute__((noreturn, cold));
 uint64_t now_ns(void);
 void *map_populated(size_t bytes);
+
+/* frames.c */
+void frames_start(const struct row *row);
+void frames_mark(void);
+void frames_stop(void);
+
+/* own_stats.c */
+bool own_stats(int fd);
 
 /* null.c */
 void null_prepare(const struct worker *w);
@@ -315,6 +342,9 @@ int read_memory(const char *status, struct memory *m);
 uint64_t rollup_rss_kb(void);
 uint64_t meminfo_kb(const char *field);
 
+/* program.c */
+bool have_program(const char *name);
+
 /* where.c */
 void cpus_allowed(char *buf, size_t len);
 void nodes_allowed(char *buf, size_t len);
@@ -346,6 +376,7 @@ int json_floor(struct json_out *out, const char *variant, size_t size,
 struct held;
 int json_held(struct json_out *out, const struct held *held, unsigned int run);
 int json_close(struct json_out *out);
+void json_command(int argc, char **argv);
 
 /* peers.c */
 struct peer {
@@ -377,7 +408,15 @@ int cmd_compare(int argc, char **argv);
 int cmd_scale(int argc, char **argv);
 int cmd_frag(int argc, char **argv);
 int cmd_reclaim(int argc, char **argv);
+int cmd_steady(int argc, char **argv);
 int cmd_floor(int argc, char **argv);
 int cmd_pools(int argc, char **argv);
+int cmd_report(int argc, char **argv);
+
+/* those of tools/slabtrace */
+extern const struct workload workload_replay;
+int cmd_record(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
+int cmd_trace(int argc, char **argv);
 
 #endif /* SLABBENCH_H */

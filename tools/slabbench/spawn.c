@@ -24,6 +24,7 @@ struct measured {
 	pid_t pid;
 	int out;		/* gives the result */
 	uint64_t *live;		/* its counters of live bytes */
+	bool watches;		/* a process of its own is looked at */
 	struct series *series;
 	struct tracepoint *trace;
 	uint64_t hugetlb_kb;	/* the most seen */
@@ -131,10 +132,14 @@ static void series_add(struct series *series, struct point point)
 static void sample(struct measured *m)
 {
 	struct memory mem;
+	pid_t pid = m->pid;
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/status", (int)m->pid);
-	if (read_memory(path, &mem))
+	if (m->watches)
+		pid = (pid_t)__atomic_load_n(&m->live[LIVE_WATCHED],
+					     __ATOMIC_RELAXED);
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+	if (!pid || read_memory(path, &mem))
 		return;
 	if (mem.hugetlb_kb > m->hugetlb_kb)
 		m->hugetlb_kb = mem.hugetlb_kb;
@@ -332,6 +337,7 @@ static int spawn(const struct row *row, const struct peer *peer,
 {
 	bool have;
 
+	m.watches = workload_get(row->workload)->watches;
 	if (check_memory(row))
 		return -1;
 	prepare_memory(row);

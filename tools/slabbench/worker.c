@@ -27,6 +27,9 @@ struct shared {
 	uint64_t live_bytes, held_kb;	/* at the end of a phase, or a mark */
 	unsigned int nr_marks;
 	struct mark mark[MAX_MARKS];
+	pid_t watched;			/* whose memory it is; 0: our own */
+	bool watch_over;		/* it has gone, or may go: */
+	struct memory last;		/* what it held */
 	struct memory final;
 	struct counters counters;
 };
@@ -89,13 +92,42 @@ static void wait_for_all(struct worker *w)
 
 static struct memory note_memory(struct shared *s)
 {
+	char path[64] = "/proc/self/status";
 	struct memory m;
 
-	if (read_memory("/proc/self/status", &m))
-		die("cannot read /proc/self/status: %s", strerror(errno));
+	if (s->watch_over)
+		return s->last;
+	if (s->watched)
+		snprintf(path, sizeof(path), "/proc/%d/status",
+			 (int)s->watched);
+	if (read_memory(path, &m))
+		die("cannot read %s: %s", path, strerror(errno));
 	if (m.hugetlb_kb > s->hugetlb_kb)
 		s->hugetlb_kb = m.hugetlb_kb;
 	return m;
+}
+
+static void note_base(struct shared *s)
+{
+	struct memory m = note_memory(s);
+
+	s->base_kb = m.rss_kb + m.hugetlb_kb;
+}
+
+/* Of worker 0. What it holds now is the base of what it will. */
+void watch_process(struct worker *w, pid_t pid)
+{
+	w->shared->watched = pid;
+	note_base(w->shared);
+	__atomic_store_n(&w->live[LIVE_WATCHED], (uint64_t)pid,
+			 __ATOMIC_RELAXED);
+}
+
+/* Before the process ends. */
+void watch_end(struct worker *w)
+{
+	w->shared->last = note_memory(w->shared);
+	w->shared->watch_over = true;
 }
 
 /* What is held for what is live; all workers stand still. */
@@ -134,6 +166,7 @@ void mark_memory(struct worker *w)
 		.live_bytes = s->live_bytes,
 		.held_kb = s->held_kb,
 	};
+	frames_mark();
 }
 
 struct worker *worker_peer(struct worker *w, unsigned int index)
@@ -214,6 +247,8 @@ static void *worker_main(void *arg)
 	w->rng = worker_seed(row, w->index);
 	w->table_len = wl->table_len ? wl->table_len(row) : 0;
 	w->table = map_populated(w->table_len * sizeof(*w->table));
+	if (wl->prepare)
+		wl->prepare(w);
 	if (row->allocator == ALLOC_NULL)
 		null_prepare(w);
 	if (row->allocator == ALLOC_DPDK_MEMPOOL)
@@ -222,9 +257,8 @@ static void *worker_main(void *arg)
 		pass(w, warm, true);
 	wait_for_all(w);
 	if (!w->index) {
-		struct memory m = note_memory(w->shared);
-
-		w->shared->base_kb = m.rss_kb + m.hugetlb_kb;
+		frames_start(row);
+		note_base(w->shared);
 		counters_start();
 	}
 	wait_for_all(w);
@@ -236,6 +270,7 @@ static void *worker_main(void *arg)
 	if (!w->index) {
 		counters_stop(&w->shared->counters);
 		w->shared->final = note_memory(w->shared);
+		frames_stop();
 	}
 	return NULL;
 }
@@ -316,19 +351,17 @@ static void collect_latency(const struct row *row, const struct worker *w,
 		res->latency[k] = latency_percentiles(all, k);
 }
 
-static void collect_memory(const struct shared *s, struct result *res)
+static void collect_memory(struct shared *s, struct result *res)
 {
-	struct memory m;
+	struct memory m = note_memory(s);
 
-	if (read_memory("/proc/self/status", &m))
-		die("cannot read /proc/self/status: %s", strerror(errno));
 	res->base_kb = s->base_kb;
 	res->peak_rss_kb = m.hwm_kb;
 	res->peak_hugetlb_kb = s->hugetlb_kb;
 	res->peak_vsz_kb = m.vsz_kb;
 	res->final_rss_kb = s->final.rss_kb;
 	res->final_hugetlb_kb = s->final.hugetlb_kb;
-	res->rollup_rss_kb = rollup_rss_kb();
+	res->rollup_rss_kb = s->watched ? 0 : rollup_rss_kb();
 	res->live_bytes = s->live_bytes;
 	res->held_kb = s->held_kb;
 	res->nr_marks = s->nr_marks;
@@ -336,7 +369,7 @@ static void collect_memory(const struct shared *s, struct result *res)
 }
 
 static void collect(const struct row *row, const struct worker *w,
-		    const struct shared *s, struct result *res)
+		    struct shared *s, struct result *res)
 {
 	unsigned int phases = workload_phases(workload_get(row->workload));
 
@@ -345,6 +378,7 @@ static void collect(const struct row *row, const struct worker *w,
 	for (unsigned int i = 0; i < row->threads; i++) {
 		res->ops += w[i].ops;
 		res->usable_bytes += w[i].usable;
+		res->peak_live_bytes += w[i].peak_live;
 		res->checksum = res->checksum * 31 + w[i].checksum;
 	}
 	for (unsigned int p = 0; p < phases; p++) {

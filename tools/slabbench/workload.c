@@ -53,13 +53,17 @@ static const struct workload *const workloads[] = {
 /* Not for run and compare: they take as long as they are told to. */
 static const struct workload *const scenarios[] = {
 	&scenario_collapse,
+	&scenario_frag,
 	&scenario_phases,
 	&scenario_idle,
+	&scenario_redis,
 	&scenario_diurnal,
 };
 
 const struct workload *workload_get(unsigned int index)
 {
+	if (index == REPLAY)
+		return &workload_replay;
 	if (index >= SCENARIO) {
 		index -= SCENARIO;
 		return index < ARRAY_SIZE(scenarios) ? scenarios[index] : NULL;

@@ -43,8 +43,10 @@ extern const struct workload workload_cache;
 
 /* in the order of enum scenario */
 extern const struct workload scenario_collapse;
+extern const struct workload scenario_frag;
 extern const struct workload scenario_phases;
 extern const struct workload scenario_idle;
+extern const struct workload scenario_redis;
 extern const struct workload scenario_diurnal;
 
 #endif /* SLABBENCH_WORKLOADS_H */

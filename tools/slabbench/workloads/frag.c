@@ -7,12 +7,6 @@
 #include "slots.h"
 #include "workloads.h"
 
-/* From 1.5 to 4 times a size of the first kind, by quarters. */
-__bench_inline size_t draw_larger(const struct row *row, uint64_t *x)
-{
-	return draw_size(row, x) * (6 + random_below(x, 11)) / 4;
-}
-
 __bench_inline void punch(struct worker *w, struct ops a)
 {
 	struct slot *slots = worker_slots(w);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
  * The scenarios of slabbench reclaim: programs that once held more than they
- * need now. They note what is held at the times that reclaim.h names; nothing
- * of them is timed.
+ * need now. They note what is held at the times that reclaim.h names. What
+ * they call while memory is given back has a clock around it: such functions
+ * get their allocator as @t, the others as @a.
  */
 #include <errno.h>
 #include <math.h>
@@ -13,6 +14,7 @@
 
 #define SECOND		1000000000ULL
 #define SURVIVORS	20	/* of collapse: one byte in so many */
+#define FREES_PER_PAIR	16	/* who shrinks still allocates now and then */
 
 /* An almost idle server: 4,000 objects a second. */
 #define POKE_NS		1000000ULL
@@ -28,6 +30,20 @@
 const uint32_t shift_sizes[NR_SHIFTS] = { 64, 1024, 16384, 256, 4096, 65536 };
 
 static const unsigned int one_burst[] = { 1000, 0 };
+
+/* Two allocators that are the same, the second one with the clock. */
+#define SCENARIO_INSTANCE(body, name)					\
+	static void body##_##name(struct worker *w)			\
+	{								\
+		body(w, BENCH_OPS(name, ), BENCH_OPS(name, _timed));	\
+	}
+#define SCENARIO_INSTANCES(body)					\
+	SCENARIO_INSTANCE(body, rn)					\
+	SCENARIO_INSTANCE(body, memcg)					\
+	SCENARIO_INSTANCE(body, exec)					\
+	SCENARIO_INSTANCE(body, malloc)					\
+	SCENARIO_INSTANCE(body, freelist)				\
+	SCENARIO_INSTANCE(body, dpdk)
 
 /* Every page, also the last, which may have but an end of the object. */
 __bench_inline void touch_all(char *p, size_t size)
@@ -52,7 +68,7 @@ unsigned int rest_seconds(const struct row *row, unsigned int *at)
 	return n;
 }
 
-static void sleep_until(uint64_t ns)
+void sleep_until(uint64_t ns)
 {
 	struct timespec t = {
 		.tv_sec = ns / SECOND, .tv_nsec = ns % SECOND,
@@ -111,7 +127,7 @@ static size_t bytes_per_thread(const struct row *row)
 }
 
 /* Half as many again as are expected, and some for where these are few. */
-static size_t max_objects(const struct row *row)
+size_t mixed_objects(const struct row *row)
 {
 	size_t sum = 0;
 
@@ -120,9 +136,9 @@ static size_t max_objects(const struct row *row)
 	return bytes_per_thread(row) / (sum / row->nr_sizes) * 3 / 2 + 128;
 }
 
-static size_t mixed_len(const struct row *row)
+size_t mixed_len(const struct row *row)
 {
-	return max_objects(row) * sizeof(struct slot) / sizeof(void *);
+	return mixed_objects(row) * sizeof(struct slot) / sizeof(void *);
 }
 
 __bench_inline void take(struct worker *w, struct ops a, size_t *n, size_t size)
@@ -137,7 +153,7 @@ __bench_inline void take(struct worker *w, struct ops a, size_t *n, size_t size)
 __bench_inline void grow(struct worker *w, struct ops a, size_t *n,
 			 size_t bytes, uint64_t *x)
 {
-	size_t max = max_objects(w->row);
+	size_t max = mixed_objects(w->row);
 
 	while (*n < max && *w->live < bytes) {
 		size_t left = bytes - *w->live, size = draw_size(w->row, x);
@@ -165,7 +181,24 @@ __bench_inline void shrink(struct worker *w, struct ops a, size_t *n,
 
 /* --- collapse --- */
 
-__bench_inline void collapse(struct worker *w, struct ops a)
+__bench_inline void free_and_pair(struct worker *w, struct ops t, size_t *n,
+				  size_t bytes, uint64_t *x)
+{
+	for (size_t i = 0; *n && *w->live > bytes; i++) {
+		size_t size;
+		char *p;
+
+		free_random(w, t, n, x);
+		if (i % FREES_PER_PAIR)
+			continue;
+		size = draw_size(w->row, x);
+		p = must(t.get(size), size);
+		touch_all(p, size);
+		t.put(p);
+	}
+}
+
+__bench_inline void collapse(struct worker *w, struct ops a, struct ops t)
 {
 	size_t bytes = bytes_per_thread(w->row), n = 0;
 	uint64_t x = w->rng;
@@ -173,18 +206,71 @@ __bench_inline void collapse(struct worker *w, struct ops a)
 	grow(w, a, &n, bytes, &x);
 	w->ops = n;
 	mark_memory(w);
-	shrink(w, a, &n, bytes / SURVIVORS, &x);
+	free_and_pair(w, t, &n, bytes / SURVIVORS, &x);
 	fold(&w->checksum, x);
 	fold(&w->checksum, *w->live);
 	rest(w, a);
 	shrink(w, a, &n, 0, &x);
 }
 
-BENCH_INSTANCES_REAL(collapse)
+SCENARIO_INSTANCES(collapse)
+
+/* --- frag: the workload of this name, up to a peak --- */
+
+__bench_inline void punch(struct worker *w, struct ops t, size_t n)
+{
+	for (size_t k = 1; k < n; k += 2)
+		slot_give(w, t, &worker_slots(w)[k]);
+}
+
+/* How many objects it takes until as many bytes are live as before. */
+__bench_inline size_t refill(struct worker *w, struct ops t, size_t n,
+			     size_t bytes, uint64_t *x)
+{
+	struct slot *slots = worker_slots(w);
+	size_t taken = 0;
+
+	for (size_t k = 1; k < n; k += 2, taken++) {
+		size_t size = draw_larger(w->row, x);
+
+		if (*w->live + size > bytes)
+			break;
+		slot_take(w, t, &slots[k], size);
+		touch_all(slots[k].p, size);
+	}
+	return taken;
+}
+
+__bench_inline void free_all(struct worker *w, struct ops a, size_t n)
+{
+	struct slot *slots = worker_slots(w);
+
+	for (size_t k = 0; k < n; k++)
+		if (slots[k].p)
+			slot_give(w, a, &slots[k]);
+}
+
+__bench_inline void frag(struct worker *w, struct ops a, struct ops t)
+{
+	size_t bytes = bytes_per_thread(w->row), n = 0;
+	uint64_t x = w->rng;
+
+	grow(w, a, &n, bytes, &x);
+	mark_memory(w);
+	punch(w, t, n);
+	mark_memory(w);
+	w->ops = n + refill(w, t, n, bytes, &x);
+	fold(&w->checksum, x);
+	fold(&w->checksum, *w->live);
+	rest(w, a);
+	free_all(w, a, n);
+}
+
+SCENARIO_INSTANCES(frag)
 
 /* --- idle --- */
 
-__bench_inline void idle(struct worker *w, struct ops a)
+__bench_inline void idle(struct worker *w, struct ops a, struct ops t)
 {
 	uint64_t x = w->rng;
 	size_t n = 0;
@@ -196,14 +282,14 @@ __bench_inline void idle(struct worker *w, struct ops a)
 	if (!w->index)
 		mark_memory(w);
 	wait_for_others(w);
-	shrink(w, a, &n, 0, &x);
+	shrink(w, t, &n, 0, &x);
 	wait_for_others(w);
 	if (!w->index)
 		rest(w, a);
 	wait_for_others(w);
 }
 
-BENCH_INSTANCES_REAL(idle)
+SCENARIO_INSTANCES(idle)
 
 /* --- phases --- */
 
@@ -268,7 +354,7 @@ __bench_inline void shift(struct worker *w, struct ops a, struct shift *from,
 		shift_give(w, a, from, x);
 }
 
-__bench_inline void phases(struct worker *w, struct ops a)
+__bench_inline void phases(struct worker *w, struct ops a, struct ops t)
 {
 	uint64_t x = w->rng, pokes = w->rng;
 	char **table = (char **)w->table;
@@ -280,7 +366,10 @@ __bench_inline void phases(struct worker *w, struct ops a)
 		struct shift swap;
 
 		to.size = shift_sizes[i];
-		shift(w, a, &from, &to, &x);
+		if (i)
+			shift(w, t, &from, &to, &x);
+		else
+			shift(w, a, &from, &to, &x);
 		fold(&w->checksum, x);
 		idle_until(w, a, now_ns() + w->row->seconds * SECOND, &pokes);
 		mark_memory(w);
@@ -292,7 +381,7 @@ __bench_inline void phases(struct worker *w, struct ops a)
 		shift_give(w, a, &from, &x);
 }
 
-BENCH_INSTANCES_REAL(phases)
+SCENARIO_INSTANCES(phases)
 
 /* --- diurnal --- */
 
@@ -317,7 +406,7 @@ __bench_inline void churn(struct worker *w, struct ops a, size_t *n,
 }
 
 /* By ticks, not by the clock: the same operations on a machine that is slow. */
-__bench_inline void diurnal(struct worker *w, struct ops a)
+__bench_inline void diurnal(struct worker *w, struct ops a, struct ops t)
 {
 	size_t bytes = bytes_per_thread(w->row), n = 0;
 	size_t ticks = (size_t)w->row->seconds * TICKS;
@@ -331,10 +420,10 @@ __bench_inline void diurnal(struct worker *w, struct ops a)
 	for (size_t tick = 1; tick <= ticks; tick++) {
 		size_t target = bytes * load(tick, ticks, &noise, &x), had = n;
 
-		shrink(w, a, &n, target, &x);
-		grow(w, a, &n, target, &x);
+		shrink(w, t, &n, target, &x);
+		grow(w, t, &n, target, &x);
 		w->ops += n > had ? n - had : 0;
-		churn(w, a, &n, &x);
+		churn(w, t, &n, &x);
 		sleep_until(start + tick * (SECOND / TICKS));
 	}
 	fold(&w->checksum, x);
@@ -343,7 +432,7 @@ __bench_inline void diurnal(struct worker *w, struct ops a)
 	shrink(w, a, &n, 0, &x);
 }
 
-BENCH_INSTANCES_REAL(diurnal)
+SCENARIO_INSTANCES(diurnal)
 
 /*
  * Log-normal up to 64 KiB: of small objects alone one in twenty would be left
@@ -359,6 +448,19 @@ const struct workload scenario_collapse = {
 	.cold = true,
 	.table_len = mixed_len,
 	.run = BENCH_RUN_REAL(collapse),
+};
+
+const struct workload scenario_frag = {
+	.name = "frag",
+	.help = "small sizes up to a peak, every second one freed, larger ones "
+		"until as much is live again, then rest",
+	.least = 16,
+	.most = 256,
+	.median = 64,
+	.threads = one_thread,
+	.cold = true,
+	.table_len = mixed_len,
+	.run = BENCH_RUN_REAL(frag),
 };
 
 const struct workload scenario_phases = {

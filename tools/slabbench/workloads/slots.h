@@ -42,6 +42,12 @@ __bench_inline size_t random_below(uint64_t *x, size_t n)
 	return (next_random(x) >> 32) * n >> 32;
 }
 
+/* From 1.5 to 4 times a size, by quarters. */
+__bench_inline size_t draw_larger(const struct row *row, uint64_t *x)
+{
+	return draw_size(row, x) * (6 + random_below(x, 11)) / 4;
+}
+
 /* As a program would that fills in what it asked for, at less expense. */
 __bench_inline void touch_pages(char *p, size_t size)
 {

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+#include <zstd.h>
+
+int main(void)
+{
+	return ZSTD_freeDStream(ZSTD_createDStream()) != 0;
+}
