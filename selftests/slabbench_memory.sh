@@ -168,22 +168,9 @@ check "frag: then nothing else is there" \
 check "frag: the table is on standard error" grep -q '^frag .* rn ' "$tmp/err"
 
 # Stopped in its second run, by a real signal: the first is kept.
-interrupt_frag()
-{
-	rm -f "$tmp/csv" "$tmp/json"
-	# A shell without job control has the signal ignored in what it starts.
-	env --default-signal=INT "$bench" frag -p freelist -r 100 \
-		--csv "$tmp/csv" --json "$tmp/json" >"$tmp/out" 2>"$tmp/err" &
-	pid=$!
-	until [ -s "$tmp/json" ] || ! kill -0 $pid; do
-		sleep 0.05
-	done
-	kill -INT $pid
-	wait $pid
-	[ $? -eq 130 ]
-}
-
-check "frag: interrupted" interrupt_frag
+rm -f "$tmp/csv"
+check "frag: interrupted" stopped_halfway frag -p freelist -r 100 \
+	--csv "$tmp/csv"
 check "frag: that is said" out_has '^# interrupted'
 runs=$(wc -l <"$tmp/json")
 check "frag: not all runs were made" [ $((runs > 0 && runs < 100)) -eq 1 ]

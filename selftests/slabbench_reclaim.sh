@@ -518,22 +518,8 @@ check "more memory than there is" refuses 1 "collapse needs" reclaim \
 
 # --- stopped half-way ---
 
-interrupt_reclaim()
-{
-	: >"$tmp/json"
-	env --default-signal=INT "$bench" reclaim -w collapse -p rn -r 100 \
-		--peak 1M --idle 1 --json "$tmp/json" >"$tmp/out" \
-		2>"$tmp/err" &
-	pid=$!
-	until [ -s "$tmp/json" ] || ! kill -0 $pid; do
-		sleep 0.05
-	done
-	kill -INT $pid
-	wait $pid
-	[ $? -eq 130 ]
-}
-
-check "interrupted" interrupt_reclaim
+check "interrupted" stopped_halfway reclaim -w collapse -p rn -r 100 \
+	--peak 1M --idle 1
 check "that is said" out_has '^# interrupted'
 check "the runs until then are in the table" out_has '^collapse *rn .*%'
 

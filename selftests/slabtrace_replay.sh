@@ -227,22 +227,7 @@ fi
 
 # --- stopped half-way ---
 
-interrupt_replay()
-{
-	: >"$tmp/json"
-	env --default-signal=INT "$bench" replay -p rn -r 1000 \
-		--json "$tmp/json" "$kept/redis.rnt.zst" >"$tmp/out" \
-		2>"$tmp/err" &
-	pid=$!
-	until [ -s "$tmp/json" ] || ! kill -0 $pid; do
-		sleep 0.05
-	done
-	kill -INT $pid
-	wait $pid
-	[ $? -eq 130 ]
-}
-
-check "interrupted" interrupt_replay
+check "interrupted" stopped_halfway replay -p rn -r 1000 "$kept/redis.rnt.zst"
 check "that is said" out_has '^# interrupted'
 check "the runs until then are in the table" out_has '^rn .*%'
 
