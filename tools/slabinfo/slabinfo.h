@@ -127,6 +127,9 @@ struct process;
 /* Dies, saying why, where it publishes none or may not be read. */
 struct process *open_process(const char *pid);
 void close_process(struct process *p);
+
+/* --- usage.c --- */
+
 /* False: it has ended, or become another program; *@all holds nothing then. */
 bool read_process(const struct process *p, struct caches *all);
 
