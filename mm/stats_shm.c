@@ -4,15 +4,17 @@
  *
  * What is published is not the figures but where they are, and so nothing has
  * to be kept up to date. A reader that the kernel allows to takes them from the
- * memory of the process (tools/slabinfo/process.c), as rn_slabinfo() does: caches,
- * their nodes, sheaves and descriptors are never unmapped. The mapping's name
- * shows where the page is; it goes with the process, and a child of fork() has
- * all at the same addresses. See Documentation/admin-guide/slabinfo.rst.
+ * memory of the process (tools/slabinfo/usage.c), as rn_slabinfo() and
+ * rn_vmstat() do: caches, their nodes, sheaves, descriptors and zones are never
+ * unmapped. The mapping's name shows where the page is; it goes with the
+ * process, and a child of fork() has all at the same addresses. See
+ * Documentation/admin-guide/slabinfo.rst.
  */
 #define _GNU_SOURCE
 #include "slab.h"
 #include "stats_shm.h"
 #include "syscalls.h"
+#include "zone.h"
 
 #include <rn/vmstat.h>
 #include <sys/mman.h>
@@ -23,18 +25,26 @@
 	.bytes = sizeof(((type *)0)->member),				\
 }
 
+/* Of a zone what is read, and not the lists behind it. */
+#define ZONE_BYTES \
+	(offsetof(struct zone, nr_up) + sizeof(((struct zone *)0)->nr_up))
+
 static const struct stats_page layout = {
 	.magic = STATS_MAGIC,
 	.version = STATS_VERSION,
 	.slot_shift = SLOT_SHIFT,
 	.slots_shift = SLOTS_SHIFT,
 	.sheaf_count_bits = SHEAF_COUNT_BITS,
+	.zone_stride = sizeof(struct zone),
+	.runs_stride = sizeof(struct numa_runs),
 	.bytes = {
 		[STATS_CACHE] = sizeof(struct rn_cache),
 		[STATS_NODE] = sizeof(struct cache_node),
 		[STATS_SLOT] = sizeof(struct slot),
 		[STATS_SHEAF] = sizeof(struct sheaf),
 		[STATS_SLAB] = 2 * sizeof(struct page),
+		[STATS_ZONE] = ZONE_BYTES,
+		[STATS_RUNS] = sizeof(struct numa_runs),
 	},
 	.field = {
 		[CACHE_NEXT] = FIELD(struct rn_cache, next),
@@ -52,11 +62,16 @@ static const struct stats_page layout = {
 		[NODE_BARN_FREES] = FIELD(struct cache_node, barn.frees),
 		[NODE_ALLOC_SLOW] = FIELD(struct cache_node, barn.alloc_slow),
 		[NODE_FREE_SLOW] = FIELD(struct cache_node, barn.free_slow),
+		[NODE_MISS] = FIELD(struct cache_node, miss),
+		[NODE_FOREIGN] = FIELD(struct cache_node, foreign),
+		[NODE_INTERLEAVE] = FIELD(struct cache_node, interleave),
+		[NODE_OTHER] = FIELD(struct cache_node, other),
 		[SLOT_MAIN] = FIELD(struct slot, sheaf[0]),
 		[SLOT_SPARE] = FIELD(struct slot, sheaf[1]),
 		[SLOT_ACTIVE] = FIELD(struct slot, active),
 		[SHEAF_WORD] = FIELD(struct sheaf, word),
 		[SHEAF_HELD] = FIELD(struct sheaf, held),
+		[SHEAF_TAG] = FIELD(struct sheaf, next),
 		[SLAB_PRIVATE] = FIELD(struct page, nr_private),
 		[SLAB_FRESH] = FIELD(struct page, fresh),
 		[SLAB_HOLLOW] = {	/* slab_hollow() */
@@ -64,10 +79,21 @@ static const struct stats_page layout = {
 			      offsetof(struct page, nr_hollow),
 			.bytes = sizeof(((struct page *)0)->nr_hollow),
 		},
+		[ZONE_HUGETLB] = FIELD(struct zone, nr_up[BACKING_HUGETLB]),
+		[ZONE_THP] = FIELD(struct zone, nr_up[BACKING_THP]),
+		[ZONE_SMALL] = FIELD(struct zone, nr_up[BACKING_SMALL]),
+		[RUNS_ALLOCS] = FIELD(struct numa_runs, allocs),
+		[RUNS_MISS] = FIELD(struct numa_runs, miss),
+		[RUNS_FOREIGN] = FIELD(struct numa_runs, foreign),
+		[RUNS_INTERLEAVE] = FIELD(struct numa_runs, interleave),
+		[RUNS_OTHER] = FIELD(struct numa_runs, other),
 	},
 };
+static_assert(STATS_TAG_OTHER == NUMA_OTHER &&
+	      STATS_TAG_INTERLEAVE == NUMA_INTERLEAVE, "known to readers");
 static_assert(sizeof(struct rn_cache) <= STATS_STRUCT_MOST &&
 	      sizeof(struct cache_node) <= STATS_STRUCT_MOST &&
+	      ZONE_BYTES <= STATS_STRUCT_MOST &&
 	      sizeof(layout) <= PAGE_BYTES, "known to readers");
 
 /* A file that may not be so long ends the process by SIGXFSZ. */
@@ -104,6 +130,8 @@ static int publish(void)
 
 	page.caches = (uintptr_t)&slab_caches;
 	page.slots = (uintptr_t)slot_of(0, 0);
+	page.zones = (uintptr_t)zones;
+	page.runs = (uintptr_t)numa_runs_on(0);
 	page.nr_cpus = percpu_indices();
 	page.nr_nodes = nr_node_ids();
 	page.row_node_shift = row_node_shift;

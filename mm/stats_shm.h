@@ -16,7 +16,7 @@
  * One more whenever what is said here changes, or what a field means; not when
  * one moves or grows.
  */
-#define STATS_VERSION	1
+#define STATS_VERSION	2
 
 /* No structure is larger, so that a reader has room for any. */
 #define STATS_STRUCT_MOST	1024
@@ -28,6 +28,8 @@ enum stats_struct {
 	STATS_SLOT,		/* struct slot */
 	STATS_SHEAF,		/* struct sheaf, without the objects */
 	STATS_SLAB,		/* the first two struct page of a slab */
+	STATS_ZONE,		/* struct zone, up to what is read of it */
+	STATS_RUNS,		/* struct numa_runs */
 	NR_STATS_STRUCTS
 };
 
@@ -37,11 +39,18 @@ enum stats_field {
 	CACHE_SIZE, CACHE_OBJECTS, CACHE_PAGES,
 	NODE_SLABS, NODE_FREE, NODE_BARN_OBJECTS, NODE_BARN_ALLOCS,
 	NODE_BARN_FREES, NODE_ALLOC_SLOW, NODE_FREE_SLOW,
+	NODE_MISS, NODE_FOREIGN, NODE_INTERLEAVE, NODE_OTHER,
 	SLOT_MAIN, SLOT_SPARE, SLOT_ACTIVE,
-	SHEAF_WORD, SHEAF_HELD,
+	SHEAF_WORD, SHEAF_HELD, SHEAF_TAG,
 	SLAB_PRIVATE, SLAB_FRESH, SLAB_HOLLOW,
+	ZONE_HUGETLB, ZONE_THP, ZONE_SMALL,
+	RUNS_ALLOCS, RUNS_MISS, RUNS_FOREIGN, RUNS_INTERLEAVE, RUNS_OTHER,
 	NR_STATS_FIELDS
 };
+
+/* What SHEAF_TAG says of the objects taken from a sheaf: bits. */
+#define STATS_TAG_OTHER		1U	/* by CPUs of other nodes */
+#define STATS_TAG_INTERLEAVE	2U	/* by threads that interleave */
 
 /**
  * struct stats_page - where the statistics are; constant once it is there
@@ -50,7 +59,11 @@ enum stats_field {
  * @caches: address of the pointer to the first cache
  * @slots: address of the first slot of the first CPU
  * @nr_cpus: CPUs that have slots
- * @nr_nodes: length of the array at CACHE_NODE
+ * @zones: address of the zone of the first node
+ * @runs: likewise of its struct numa_runs
+ * @nr_nodes: length of the array at CACHE_NODE, and of these two
+ * @zone_stride: bytes from one zone to the next
+ * @runs_stride: likewise of struct numa_runs
  * @slot_shift: log2 of the bytes from one row's slot to the next
  * @slots_shift: likewise from one CPU's slots to the next
  * @row_node_shift: likewise of the rows from one node to the next
@@ -65,8 +78,9 @@ struct stats_page {
 	uint32_t nr_cpus, nr_nodes;
 	uint32_t slot_shift, slots_shift, row_node_shift;
 	uint32_t sheaf_count_bits;
+	uint32_t zone_stride, runs_stride;
 	uint32_t bytes[NR_STATS_STRUCTS];
-	uint64_t caches, slots;
+	uint64_t caches, slots, zones, runs;
 	struct {
 		uint16_t at, bytes;
 	} field[NR_STATS_FIELDS];

@@ -7,61 +7,8 @@
 # shellcheck disable=SC2016
 set -u
 
-# shellcheck source=selftests/shell-helpers
-. "${0%/*}/shell-helpers"
-
-obj=$(cd "${SLAB_OBJ:-.}" && pwd)
-slabinfo=$obj/tools/slabinfo/slabinfo
-live=$obj/selftests/static/crash/live
-shared=$obj/selftests/shared/crash/live
-slabmalloc=$obj/libslabmalloc.so
-program=$slabinfo
-
-if [ -n "${EMULATOR:-}" ]; then
-	echo "the memory of a process is its emulator's"
-	exit 77
-fi
-built "$slabinfo" "$live" "$shared"
-
-# Nothing moves by itself.
-RN_DECAY_MS=-1
-RN_BACKGROUND=0
-RN_LADDER=thp,small
-export RN_DECAY_MS RN_BACKGROUND RN_LADDER
-
-# --- a process that does as it is told ---
-
-pid=
-
-# start [VARIABLE=VALUE...] PROGRAM [ARGUMENT...]
-start()
-{
-	rm -f "$tmp/words"
-	mkfifo "$tmp/words"
-	env "$@" <"$tmp/words" >"$tmp/said" 2>"$tmp/complaint" &
-	pid=$!
-	exec 5>"$tmp/words"
-}
-
-# say WORD...: until it has done all of them
-say()
-{
-	: >"$tmp/said"
-	echo "$@" >&5
-	for _ in $(seq 600); do
-		[ "$(grep -cx "done" "$tmp/said")" -ge $# ] && return
-		sleep 0.1
-	done
-	echo "no answer to $*" >"$tmp/err"
-	return 1
-}
-
-# Nobody else may have this end of the words, or it does not see theirs.
-end()
-{
-	exec 5>&-
-	wait "$pid"
-}
+# shellcheck source=selftests/live-helpers
+. "${0%/*}/live-helpers"
 
 # The fields of a text that slabinfo -j has too, by name.
 figures_said()
@@ -319,34 +266,31 @@ room = ctypes.create_string_buffer(4096)
 at = ctypes.addressof(room)
 # A cache whose next one is itself, and the pointer to it.
 struct.pack_into("<QQ", room, 0, at, at)
-page = struct.pack("<16s7I5I2Q", b"libslab stats\n", version, 1, 1, 6, 21, 9,
-                   16, *[size] * 5, at + 8 if caches else 8, at)
-page += struct.pack("<2H", 0, 8) + struct.pack("<2H", 16, 8) * 22
+page = struct.pack("<16s9I7I4Q", b"libslab stats\n", version, 1, 1, 6, 21, 9,
+                   16, 64, 64, *[size] * 7, at + 8 if caches else 8, at, at, at)
+page += struct.pack("<2H", 0, 8) + struct.pack("<2H", 16, 8) * 35
 fd = os.memfd_create("libslab-stats")
 os.write(fd, page.ljust(4096))
 mapped = mmap.mmap(fd, 4096, mmap.MAP_SHARED, mmap.PROT_READ)
 print("done", flush=True)
 sys.stdin.read()' "$@"
-	for _ in $(seq 100); do
-		[ -s "$tmp/said" ] && return
-		sleep 0.1
-	done
+	until_said
 }
 
 if ! command -v python3 >/dev/null; then
 	echo "SKIP nonsense: python3 is not installed"
 else
-	forge 2 64 1
-	check "of another version" refuses 1 "publishes version 2" -p "$pid"
+	forge 1 64 1
+	check "of another version" refuses 1 "publishes version 1" -p "$pid"
 	end
-	forge 1 99999999 1
+	forge 2 99999999 1
 	check "too large" refuses 1 "what it publishes makes no sense" \
 		-p "$pid"
 	end
-	forge 1 64 0
+	forge 2 64 0
 	check "of nowhere" refuses 1 "its statistics lead nowhere" -p "$pid"
 	end
-	forge 1 64 1
+	forge 2 64 1
 	check "in a circle" refuses 1 "its statistics lead nowhere" -p "$pid"
 	end
 fi
@@ -484,7 +428,6 @@ check "a process and a file" refuses 64 "neither FILE nor COMMAND" \
 	-p 1 README.rst
 check "a process and a command" refuses 64 "neither FILE nor COMMAND" \
 	-p 1 -- true
-check "nodes of a process" refuses 64 "--numa is of a text" -p 1 -n
 check "watching a file" refuses 64 "--watch is of a process" -w 1 README.rst
 check "activity of a file" refuses 64 "are of a process" -A README.rst
 check "activity of a command" refuses 64 "are of a process" -D -- true

@@ -52,6 +52,19 @@ static void thin(void)
 	rn_trim(0);
 }
 
+/* Runs of pages, which no cache has. */
+static void pages(void)
+{
+	static void *run[10];
+
+	for (unsigned int i = 0; i < 10; i++) {
+		rn_free(run[i]);
+		run[i] = rn_alloc((i + 1) << 20, RN_KERNEL);
+		if (!run[i])
+			exit(1);
+	}
+}
+
 static void say_pid(void)
 {
 	printf("pid %d\n", (int)getpid());
@@ -91,6 +104,10 @@ static void act(const char *word)
 		printf("publish %d\n", rn_stats_publish());
 	else if (!strcmp(word, "slabinfo"))
 		rn_slabinfo(STDOUT_FILENO);
+	else if (!strcmp(word, "vmstat"))
+		rn_vmstat(STDOUT_FILENO);
+	else if (!strcmp(word, "pages"))
+		pages();
 	else if (!strcmp(word, "churn"))
 		churn();
 	else if (!strcmp(word, "end"))

@@ -8,14 +8,19 @@
 #include <string.h>
 #include "slabinfo.h"
 
-/* Only of a process it is known. */
-static void add_activity(json_t *object, const struct cache *c,
-			 const struct timespec *moment)
+static void add_time(json_t *object, const struct timespec *moment)
 {
 	json_int_t ms = (json_int_t)moment->tv_sec * 1000 +
 			moment->tv_nsec / 1000000;
-	json_t *more = json_pack("{s:I, s:I, s:I, s:I, s:I}",
-				 "time_ms", ms,
+
+	if (json_object_set_new(object, "time_ms", json_integer(ms)))
+		die("out of memory");
+}
+
+/* Only of a process it is known. */
+static void add_activity(json_t *object, const struct cache *c)
+{
+	json_t *more = json_pack("{s:I, s:I, s:I, s:I}",
 				 "allocs", (json_int_t)c->allocs,
 				 "frees", (json_int_t)c->frees,
 				 "slow_allocs", (json_int_t)c->slow_allocs,
@@ -56,8 +61,10 @@ void print_json(const struct caches *all, const struct timespec *moment)
 		if (!object)
 			die("%s: cannot be written as JSON",
 			    all->cache[i].name);
-		if (moment)
-			add_activity(object, &all->cache[i], moment);
+		if (moment) {
+			add_time(object, moment);
+			add_activity(object, &all->cache[i]);
+		}
 		print_object(object);
 	}
 }
@@ -73,7 +80,8 @@ static json_t *node_object(unsigned int node, const uint64_t *figure)
 	return object;
 }
 
-void print_nodes_json(const struct nodes *all, const struct choice *choice)
+void print_nodes_json(const struct nodes *all, const struct timespec *moment,
+		      const struct choice *choice)
 {
 	for (unsigned int node = 0; node < all->nr; node++) {
 		json_t *object;
@@ -83,6 +91,8 @@ void print_nodes_json(const struct nodes *all, const struct choice *choice)
 		object = node_object(node, all->figure[node]);
 		if (!object)
 			die("out of memory");
+		if (moment)
+			add_time(object, moment);
 		print_object(object);
 	}
 }

@@ -2,8 +2,8 @@
 /*
  * slabinfo: shows the caches of a program that uses libslab, from its slabinfo
  * text or while it runs, with the options of the kernel's tools/mm/slabinfo, or
- * what its vmstat text says of nodes. What would change the program (shrinking)
- * or needs what is not counted (validation, tracking) is not here.
+ * its nodes, from its vmstat text or likewise. What would change the program
+ * (shrinking) or needs what is not counted (validation, tracking) is not here.
  */
 #include <argp.h>
 #include <errno.h>
@@ -32,7 +32,7 @@ static const struct argp_option options[] = {
 	{ "slabs", 'l', NULL, 0, "A line for each cache (the default)", 1 },
 	{ "report", 'r', NULL, 0, "A report on each cache", 1 },
 	{ "Totals", 'T', NULL, 0, "A summary of all caches", 1 },
-	{ "numa", 'n', NULL, 0, "A line for each node, of vmstat text", 1 },
+	{ "numa", 'n', NULL, 0, "A line for each node (no slabinfo text)", 1 },
 	{ "json", 'j', NULL, 0, "A line of JSON for each cache or node", 1 },
 	{ NULL, 0, NULL, 0, "Which caches, and how:", 2 },
 	{ "cache", 'c', "REGEX", 0,
@@ -69,7 +69,7 @@ static const char doc[] =
 	"Objects are those in use, Free those that are not, O/S the objects "
 	"in a slab, O its order (of pages of 4 KiB), %Ef the share of the "
 	"space that is in use.\n\n"
-	"With --numa the text is that of rn_vmstat(), which RN_VMSTAT makes a "
+	"With --numa a text is that of rn_vmstat(), which RN_VMSTAT makes a "
 	"program write: pageblocks of 2 MiB by what they are backed by, and "
 	"allocations counted as numastat counts pages.\n\n"
 	"The exit status is that of COMMAND, or 1 when something went wrong "
@@ -140,8 +140,6 @@ static void check_process(const struct arguments *args,
 
 	if (args->pid && (args->file || args->command))
 		argp_error(state, "--pid goes with neither FILE nor COMMAND");
-	if (args->pid && args->show & SHOW_NODES)
-		argp_error(state, "--numa is of a text, not of a process");
 	if (args->again && !live)
 		argp_error(state, "--watch is of a process");
 	if (!args->pid && (args->choice.sort == SORT_ACTIVITY ||

@@ -23,8 +23,7 @@
 #include "process.h"
 #include "slabinfo.h"
 
-/* More nodes and CPUs than any process has. */
-#define MOST_NODES	1024U
+/* More CPUs than any process has. */
 #define MOST_CPUS	(1U << 16)
 
 /* --- finding it --- */
@@ -79,7 +78,7 @@ static bool is_usable(const struct stats_page *page)
 		if (i != CACHE_NAME && page->field[i].bytes > sizeof(uint64_t))
 			return false;
 	}
-	return page->nr_cpus <= MOST_CPUS && page->nr_nodes <= MOST_NODES &&
+	return page->nr_cpus <= MOST_CPUS && page->nr_nodes <= MAX_NODES &&
 		page->slot_shift < 32 && page->slots_shift < 32 &&
 		page->row_node_shift < 32 && page->sheaf_count_bits < 64;
 }
@@ -127,7 +126,7 @@ struct process *open_process(const char *pid)
 		die("out of memory");
 	p->name = pid;
 	snprintf(path, sizeof(path), "/proc/%s", pid);
-	/* Both of one process, even if its PID goes to another one meanwhile. */
+	/* Both of one process, even if another one gets its PID meanwhile. */
 	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		die_of_open(pid, errno);

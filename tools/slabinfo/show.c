@@ -43,17 +43,17 @@ static void finish_output(void)
 		die("standard output: %s", strerror(errno));
 }
 
-static void show_nodes(const struct text *text, unsigned int show,
-		       const struct choice *choice)
+static void show_nodes(const struct nodes *all, const struct timespec *moment,
+		       unsigned int show, const struct choice *choice)
 {
-	static struct nodes all;
-
-	read_nodes(text->file, text->name, &all);
 	if (show & SHOW_JSON)
-		print_nodes_json(&all, choice);
+		print_nodes_json(all, moment, choice);
 	else
-		print_nodes(&all, choice);
+		print_nodes(all, choice);
 }
+
+/* What there is of all nodes; too much for a stack. */
+static struct nodes nodes;
 
 /* And frees them. */
 static void show_caches(struct caches *all, const struct timespec *moment,
@@ -77,7 +77,8 @@ void show_text(const struct text *text, unsigned int show,
 	struct caches all;
 
 	if (show & SHOW_NODES) {
-		show_nodes(text, show, choice);
+		read_nodes(text->file, text->name, &nodes);
+		show_nodes(&nodes, NULL, show, choice);
 	} else {
 		read_caches(text->file, text->name, &all);
 		show_caches(&all, NULL, show, choice);
@@ -93,10 +94,14 @@ static bool show_moment(const struct process *p, unsigned int show,
 	struct timespec moment;
 	struct caches all;
 
-	if (!read_process(p, &all))
+	if (!(show & SHOW_NODES ? read_process_nodes(p, &nodes) :
+				  read_process(p, &all)))
 		return false;
 	clock_gettime(CLOCK_REALTIME, &moment);
-	show_caches(&all, &moment, show, choice);
+	if (show & SHOW_NODES)
+		show_nodes(&nodes, &moment, show, choice);
+	else
+		show_caches(&all, &moment, show, choice);
 	finish_output();
 	return true;
 }

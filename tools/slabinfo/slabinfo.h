@@ -58,7 +58,7 @@ enum figure {
 #define MAX_NODES	1024
 
 /**
- * struct nodes - a text of rn_vmstat(), by node
+ * struct nodes - what rn_vmstat() says, by node
  * @nr: the highest node that it names, and one
  * @figure: by node; 0 of what it does not name
  */
@@ -132,6 +132,8 @@ void close_process(struct process *p);
 
 /* False: it has ended, or become another program; *@all holds nothing then. */
 bool read_process(const struct process *p, struct caches *all);
+/* The same of what rn_vmstat() would say of nodes. */
+bool read_process_nodes(const struct process *p, struct nodes *all);
 
 /* --- list.c --- */
 
@@ -162,7 +164,8 @@ void print_nodes(const struct nodes *all, const struct choice *choice);
 
 /* With @moment, of a process: when it was, and what it allocated and freed. */
 void print_json(const struct caches *all, const struct timespec *moment);
-void print_nodes_json(const struct nodes *all, const struct choice *choice);
+void print_nodes_json(const struct nodes *all, const struct timespec *moment,
+		      const struct choice *choice);
 
 /* --- command.c --- */
 
