@@ -347,6 +347,7 @@ static void after_fork_in_child(void)
 		hugetlb_fork_child();
 		percpu_after_fork();
 		vmscan_after_fork();
+		stats_after_fork();
 		shrinker_after_fork();
 		mempool_after_fork();
 		counter_after_fork();

@@ -15,6 +15,7 @@
 bool thread_is_gone(u32 tag);
 
 void vmscan_after_fork(void);
+void stats_after_fork(void);
 void kswapd_after_fork(void);
 void shrinker_after_fork(void);
 void mempool_after_fork(void);

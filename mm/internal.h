@@ -587,6 +587,7 @@ void slabinfo_init(void);		/* RN_SLABINFO and the like */
 /* --- stats_shm.c --- */
 
 void stats_init(void);			/* RN_STATS_SHM */
+bool stats_are_published(void);		/* somebody may ask to shrink */
 
 #pragma GCC visibility pop
 

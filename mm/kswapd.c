@@ -13,7 +13,8 @@
  *
  * A slow path reads the mode, and no more in RUNS. The thread says QUIET, and
  * looks on for some ticks: what was freed before somebody could have seen that
- * is given back by these. Only when nobody came until then it sleeps for good.
+ * is given back by these. Only when nobody came until then it sleeps for good;
+ * or, where somebody outside may ask for memory, for a second at a time.
  *
  * It is started as late as that for who sets RN_BACKGROUND and uses little:
  * most programs have ended before the first tick. With more than a pageblock in

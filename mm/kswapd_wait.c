@@ -20,6 +20,8 @@
 
 /* So often it looks whether the descriptors are its own still; in ms. */
 #define LONG_SLEEP	10000
+/* Likewise whether somebody asks for memory, where that is possible. */
+#define SHORT_SLEEP	1000
 
 static struct {
 	int trigger;		/* the thread's alone; -1 for none */
@@ -73,12 +75,21 @@ static struct timespec from_ms(unsigned int ms)
 	};
 }
 
+/* At most. After the mode is read: see publish(). */
+static unsigned int sleep_ms(u32 mode)
+{
+	if (mode != KSWAPD_SLEEPS)
+		return age_tick_ms();
+	return stats_are_published() ? SHORT_SLEEP : LONG_SLEEP;
+}
+
 static bool wait_on_futex(u32 mode)
 {
-	struct timespec tick = from_ms(age_tick_ms());
+	bool for_good = mode == KSWAPD_SLEEPS && !stats_are_published();
+	struct timespec most = from_ms(sleep_ms(mode));
 
 	syscall(SYS_futex, &kswapd_mode, FUTEX_WAIT_PRIVATE, mode,
-		mode == KSWAPD_SLEEPS ? NULL : &tick);
+		for_good ? NULL : &most);
 	return false;
 }
 
@@ -99,7 +110,7 @@ static bool wait_in_poll(void)
 	mode = READ_ONCE(kswapd_mode);
 	if (!kswapd_is_on(mode))
 		return false;
-	most = from_ms(mode == KSWAPD_SLEEPS ? LONG_SLEEP : age_tick_ms());
+	most = from_ms(sleep_ms(mode));
 	syscall(SYS_ppoll, fds, ARRAY_SIZE(fds), &most, NULL, 0UL);
 	if ((fds[0].revents | fds[1].revents) & POLLNVAL)
 		forget();

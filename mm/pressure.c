@@ -293,9 +293,13 @@ void pressure_run(void)
 
 	if (thread_self.depth || is_shrinking())
 		return;
+	if (unlikely(shrink_is_asked()))
+		shrink_answer();
 	hard = __atomic_exchange_n(&pressure_noted, 0, __ATOMIC_RELAXED);
-	if (!hard)
+	if (!hard) {
+		errno = saved;
 		return;
+	}
 	stat_inc(&pressure.runs);
 	sc.priority = RN_DEF_PRIORITY + 1 - hard;
 	shrink_all(&sc);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory is short: by RN_LIMIT, or in the system; and when it is not, huge pages
- * (Documentation/mm/reclaim.rst).
+ * Memory is short: by RN_LIMIT, in the system, or because somebody says so; and
+ * when it is not, huge pages (Documentation/mm/reclaim.rst).
  */
 #ifndef MM_PRESSURE_H
 #define MM_PRESSURE_H
 
 #include "internal.h"
+#include "stats_shm.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -46,8 +47,8 @@ extern u32 pressure_noted;	/* how hard to press, up to priority 0; or 0 */
 /* Likewise. */
 void pressure_poll(void);
 /*
- * Does what was noted: shrinkers are asked, and what nobody uses goes back.
- * Outside of the gate and of all locks.
+ * Does what was noted, or is asked for: shrinkers are asked, and what nobody
+ * uses goes back. Outside of the gate and of all locks.
  */
 void pressure_run(void);
 bool pressure_is_on(void);		/* it was found at the last look */
@@ -58,10 +59,22 @@ bool pressure_is_on(void);		/* it was found at the last look */
 int pressure_fd(void);
 void vmstat_pressure(struct seq *s);
 
+/* --- stats_shm.c: somebody asks for rn_shrink_all() from outside --- */
+
+extern struct stats_shrink shrink_request;
+
+void shrink_answer(void);	/* as pressure_run(), which calls it */
+
+static inline bool shrink_is_asked(void)
+{
+	return (int32_t)(READ_ONCE(shrink_request.asked) -
+		     READ_ONCE(shrink_request.begun)) > 0;
+}
+
 /* At the end of a slow path that may call shrinkers, outside of the gate. */
 static inline void pressure_check(rn_gfp_t flags)
 {
-	if (unlikely(READ_ONCE(pressure_noted)) &&
+	if (unlikely(READ_ONCE(pressure_noted) || shrink_is_asked()) &&
 	    !(flags & (RN_NOWAIT | RN_NORETRY)))
 		pressure_run();
 }

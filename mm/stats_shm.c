@@ -11,11 +11,13 @@
  * Documentation/admin-guide/slabinfo.rst.
  */
 #define _GNU_SOURCE
+#include "fork.h"
+#include "pressure.h"
 #include "slab.h"
-#include "stats_shm.h"
 #include "syscalls.h"
 #include "zone.h"
 
+#include <rn/pages.h>
 #include <rn/vmstat.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -124,18 +126,33 @@ static int map_page(const struct stats_page *page)
 	return ret;
 }
 
+static u32 published;
+
+bool stats_are_published(void)
+{
+	return __atomic_load_n(&published, __ATOMIC_SEQ_CST);
+}
+
 static int publish(void)
 {
 	struct stats_page page = layout;
+	int ret;
 
 	page.caches = (uintptr_t)&slab_caches;
 	page.slots = (uintptr_t)slot_of(0, 0);
 	page.zones = (uintptr_t)zones;
 	page.runs = (uintptr_t)numa_runs_on(0);
+	page.shrink = (uintptr_t)&shrink_request;
 	page.nr_cpus = percpu_indices();
 	page.nr_nodes = nr_node_ids();
 	page.row_node_shift = row_node_shift;
-	return map_page(&page);
+	ret = map_page(&page);
+	if (ret)
+		return ret;
+	/* Pairs with kswapd_wait(): seen there, or the thread is woken. */
+	__atomic_store_n(&published, 1, __ATOMIC_SEQ_CST);
+	kswapd_wake();
+	return 0;
 }
 
 /**
@@ -143,7 +160,8 @@ static int publish(void)
  *
  * As RN_STATS_SHM=1 does from the start. Costs a page of memory and no time
  * afterwards. Who may read is the kernel's choice: in general the owner of the
- * process and root. Once is enough; a child of fork() inherits it.
+ * process and root. Who may write there, too, can ask it to shrink
+ * ("slabinfo -s"). Once is enough; a child of fork() inherits it.
  *
  * Context: MT-safe, takes a lock. Sleeps.
  * Return: 0, also when they were published before; -ENOMEM where the library
@@ -152,7 +170,6 @@ static int publish(void)
 RN_API int rn_stats_publish(void)
 {
 	static struct lock publishing;
-	static bool published;
 	unsigned int ticket;
 	int saved = errno, ret = 0;
 
@@ -163,7 +180,6 @@ RN_API int rn_stats_publish(void)
 	lock(&publishing);
 	if (!published)
 		ret = publish();
-	published |= !ret;
 	unlock(&publishing);
 	gate_exit(ticket);
 	errno = saved;
@@ -179,4 +195,39 @@ void stats_init(void)
 	ret = rn_stats_publish();
 	if (ret)
 		report("RN_STATS_SHM: %s", error_text(-ret));
+}
+
+/* --- asked for from outside --- */
+
+/* Read by slow paths of all CPUs: not beside what these write. */
+struct stats_shrink shrink_request __aligned(64);
+
+static bool is_later(u32 a, u32 b)
+{
+	return (int32_t)(a - b) > 0;
+}
+
+/* Who begins with a request is alone with it; a later one need not wait. */
+void shrink_answer(void)
+{
+	struct stats_shrink *r = &shrink_request;
+	u32 begun = READ_ONCE(r->begun), nr = READ_ONCE(r->asked), done;
+
+	if (!is_later(nr, begun) ||
+	    !__atomic_compare_exchange_n(&r->begun, &begun, nr, false,
+					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		return;
+	rn_shrink_all();
+	done = READ_ONCE(r->done);
+	while (is_later(nr, done) &&
+	       !__atomic_compare_exchange_n(&r->done, &done, nr, false,
+					    __ATOMIC_RELEASE,
+					    __ATOMIC_RELAXED))
+		;
+}
+
+/* What the parent was asked for is not the child's to do. */
+void stats_after_fork(void)
+{
+	shrink_request.begun = shrink_request.asked;
 }

@@ -16,7 +16,7 @@
  * One more whenever what is said here changes, or what a field means; not when
  * one moves or grows.
  */
-#define STATS_VERSION	2
+#define STATS_VERSION	3
 
 /* No structure is larger, so that a reader has room for any. */
 #define STATS_STRUCT_MOST	1024
@@ -53,6 +53,19 @@ enum stats_field {
 #define STATS_TAG_INTERLEAVE	2U	/* by threads that interleave */
 
 /**
+ * struct stats_shrink - rn_shrink_all(), asked for from outside
+ * @asked: number of the last request; written by who asks, and no more than
+ *	@begun where nothing is asked for
+ * @begun: of the last one that a thread of the process has begun with
+ * @done: of the last one that is done
+ *
+ * Numbers count up and wrap.
+ */
+struct stats_shrink {
+	uint32_t asked, begun, done;
+};
+
+/**
  * struct stats_page - where the statistics are; constant once it is there
  * @magic: STATS_MAGIC
  * @version: STATS_VERSION
@@ -61,6 +74,7 @@ enum stats_field {
  * @nr_cpus: CPUs that have slots
  * @zones: address of the zone of the first node
  * @runs: likewise of its struct numa_runs
+ * @shrink: address of the struct stats_shrink
  * @nr_nodes: length of the array at CACHE_NODE, and of these two
  * @zone_stride: bytes from one zone to the next
  * @runs_stride: likewise of struct numa_runs
@@ -80,7 +94,7 @@ struct stats_page {
 	uint32_t sheaf_count_bits;
 	uint32_t zone_stride, runs_stride;
 	uint32_t bytes[NR_STATS_STRUCTS];
-	uint64_t caches, slots, zones, runs;
+	uint64_t caches, slots, zones, runs, shrink;
 	struct {
 		uint16_t at, bytes;
 	} field[NR_STATS_FIELDS];

@@ -256,18 +256,19 @@ end
 
 # --- processes that publish nonsense: slabinfo may be root's ---
 
-# forge VERSION BYTES CACHES: a page with these, until its input ends
+# forge VERSION BYTES CACHES SHRINK: a page with these, until its input ends
 forge()
 {
 	start python3 -c '
 import ctypes, mmap, os, struct, sys
-version, size, caches = (int(arg) for arg in sys.argv[1:])
+version, size, caches, shrink = (int(arg) for arg in sys.argv[1:])
 room = ctypes.create_string_buffer(4096)
 at = ctypes.addressof(room)
 # A cache whose next one is itself, and the pointer to it.
 struct.pack_into("<QQ", room, 0, at, at)
-page = struct.pack("<16s9I7I4Q", b"libslab stats\n", version, 1, 1, 6, 21, 9,
-                   16, 64, 64, *[size] * 7, at + 8 if caches else 8, at, at, at)
+page = struct.pack("<16s9I7I5Q", b"libslab stats\n", version, 1, 1, 6, 21, 9,
+                   16, 64, 64, *[size] * 7, at + 8 if caches else 8, at, at, at,
+                   shrink or at)
 page += struct.pack("<2H", 0, 8) + struct.pack("<2H", 16, 8) * 35
 fd = os.memfd_create("libslab-stats")
 os.write(fd, page.ljust(4096))
@@ -280,18 +281,24 @@ sys.stdin.read()' "$@"
 if ! command -v python3 >/dev/null; then
 	echo "SKIP nonsense: python3 is not installed"
 else
-	forge 1 64 1
-	check "of another version" refuses 1 "publishes version 1" -p "$pid"
+	forge 2 64 1 0
+	check "of another version" refuses 1 "publishes version 2" -p "$pid"
 	end
-	forge 2 99999999 1
+	forge 3 99999999 1 0
 	check "too large" refuses 1 "what it publishes makes no sense" \
 		-p "$pid"
 	end
-	forge 2 64 0
+	forge 3 64 0 0
 	check "of nowhere" refuses 1 "its statistics lead nowhere" -p "$pid"
 	end
-	forge 2 64 1
+	forge 3 64 1 0
 	check "in a circle" refuses 1 "its statistics lead nowhere" -p "$pid"
+	check "in a circle: it does not answer" refuses 1 "has not shrunk" \
+		-p "$pid" -s
+	end
+	forge 3 64 1 8
+	check "to be asked nowhere" refuses 1 \
+		"what it publishes makes no sense" -p "$pid" -s
 	end
 fi
 

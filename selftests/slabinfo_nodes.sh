@@ -189,9 +189,9 @@ put("runs", runs + 40, allocs=20, miss=2, foreign=1, interleave=5, other=6)
 struct.pack_into("<Q", room, 0, cache)
 
 sizes = [8 * len(fields[name]) for name in order]
-page = struct.pack("<16s9I7I4Q", b"libslab stats\n", 2, 2, 2, 6, 10, 1, 16,
+page = struct.pack("<16s9I7I5Q", b"libslab stats\n", 3, 2, 2, 6, 10, 1, 16,
 		   512, 40, *sizes, base, base + slots, base + zones,
-		   base + runs)
+		   base + runs, base)
 for name in order:
 	for i in range(len(fields[name])):
 		page += struct.pack("<2H", 8 * i, 8)

@@ -352,7 +352,7 @@ for n in 0 -1 x 1x 99999999999999999999; do
 	check "-N $n" says 64 "not a number of lines" -N "$n" "$tmp/text"
 done
 check "an option of the kernel's that needs more than text" \
-	says 64 "-- 's'" -s "$tmp/text"
+	says 64 "-- 'v'" -v "$tmp/text"
 # shellcheck disable=SC2086
 ${EMULATOR:-} "$slabinfo" "$tmp/text" >/dev/full 2>"$tmp/err"
 check "a full disk" [ $? = 1 ]

@@ -4,7 +4,10 @@
  * after another, and says "done" after each; "end" or the end of them ends it.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <rn/pages.h>
 #include <rn/reclaim.h>
+#include <rn/shrinker.h>
 #include <rn/slab.h>
 #include <rn/vmstat.h>
 #include <stdio.h>
@@ -19,6 +22,7 @@ struct known {
 
 #define MOST	5000
 
+static pthread_mutex_t holding = PTHREAD_MUTEX_INITIALIZER;
 static struct known *held[MOST];
 static unsigned int nr;
 
@@ -27,6 +31,7 @@ static void hold(unsigned int want)
 {
 	struct rn_cache *c = RN_CACHE(struct known);
 
+	pthread_mutex_lock(&holding);
 	while (nr < want && nr < MOST) {
 		held[nr] = rn_cache_alloc(c, RN_KERNEL);
 		if (!held[nr++])
@@ -34,6 +39,54 @@ static void hold(unsigned int want)
 	}
 	while (nr > want)
 		rn_cache_free(c, held[--nr]);
+	pthread_mutex_unlock(&holding);
+}
+
+static unsigned long count_held(struct rn_shrinker *s,
+				struct rn_shrink_control *sc)
+{
+	(void)s;
+	(void)sc;
+	return __atomic_load_n(&nr, __ATOMIC_RELAXED);
+}
+
+static unsigned long give_held(struct rn_shrinker *s,
+			       struct rn_shrink_control *sc)
+{
+	unsigned long given = 0;
+
+	(void)s;
+	if (pthread_mutex_trylock(&holding))
+		return RN_SHRINK_STOP;
+	while (nr && given < sc->nr_to_scan) {
+		rn_cache_free(RN_CACHE(struct known), held[--nr]);
+		given++;
+	}
+	pthread_mutex_unlock(&holding);
+	return given;
+}
+
+/* What is held goes when it is asked for. */
+static void give(void)
+{
+	static struct rn_shrinker shrinker = {
+		.sz = sizeof(shrinker), .name = "held",
+		.count = count_held, .scan = give_held,
+		.seeks = RN_DEFAULT_SEEKS,
+	};
+
+	if (rn_shrinker_register(&shrinker))
+		exit(1);
+}
+
+/* Slow paths for ever, that may or may not wait for memory. */
+static void busy(rn_gfp_t flags)
+{
+	puts("done");
+	for (;;) {
+		rn_free_pages(rn_alloc_pages(0, flags, RN_NO_NODE), 0);
+		usleep(1000);
+	}
 }
 
 /* Of what is held one in forty stays, and what is free goes to the system. */
@@ -110,6 +163,14 @@ static void act(const char *word)
 		pages();
 	else if (!strcmp(word, "churn"))
 		churn();
+	else if (!strcmp(word, "give"))
+		give();
+	else if (!strcmp(word, "busy"))
+		busy(RN_KERNEL);
+	else if (!strcmp(word, "nowait"))
+		busy(RN_NOWAIT);
+	else if (!strcmp(word, "background"))
+		printf("background %d\n", rn_background_start());
 	else if (!strcmp(word, "end"))
 		exit(0);
 	else if (!strcmp(word, "exec"))

@@ -212,7 +212,7 @@ static pid_t start_as_proc(const char *file, char **argv)
 int run_as_proc_of(const char *pid, const struct timespec *interval,
 		   char **argv)
 {
-	struct process *p = open_process(pid);
+	struct process *p = open_process(pid, false);
 	const char *name;
 	FILE *f = make_temporary(&name);
 	pid_t child;

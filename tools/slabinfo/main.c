@@ -2,8 +2,8 @@
 /*
  * slabinfo: shows the caches of a program that uses libslab, from its slabinfo
  * text or while it runs, with the options of the kernel's tools/mm/slabinfo, or
- * its nodes, from its vmstat text or likewise. What would change the program
- * (shrinking) or needs what is not counted (validation, tracking) is not here.
+ * its nodes, from its vmstat text or likewise. What needs what is not counted
+ * (validation, tracking) is not here.
  */
 #include <argp.h>
 #include <errno.h>
@@ -23,6 +23,7 @@ struct arguments {
 	const char *pid;
 	const char *as_proc;
 	bool again;
+	bool shrink;
 	struct timespec interval;
 	char **command;
 };
@@ -32,7 +33,8 @@ static const struct argp_option options[] = {
 	{ "slabs", 'l', NULL, 0, "A line for each cache (the default)", 1 },
 	{ "report", 'r', NULL, 0, "A report on each cache", 1 },
 	{ "Totals", 'T', NULL, 0, "A summary of all caches", 1 },
-	{ "numa", 'n', NULL, 0, "A line for each node (no slabinfo text)", 1 },
+	{ "numa", 'n', NULL, 0,
+	  "A line for each node, of vmstat text or of a process", 1 },
 	{ "json", 'j', NULL, 0, "A line of JSON for each cache or node", 1 },
 	{ NULL, 0, NULL, 0, "Which caches, and how:", 2 },
 	{ "cache", 'c', "REGEX", 0,
@@ -52,6 +54,8 @@ static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "Of a process that runs:", 3 },
 	{ "pid", 'p', "PID", 0,
 	  "Show that one, which was started with RN_STATS_SHM=1", 3 },
+	{ "shrink", 's', NULL, 0,
+	  "Before that, have it give back what it does not need", 3 },
 	{ "watch", 'w', "SECONDS", 0, "Again and again", 3 },
 	{ NULL, 0, NULL, 0, "Instead of all that:", 4 },
 	{ "as-proc", OPT_AS_PROC, "FILE|PID", 0,
@@ -140,6 +144,9 @@ static void check_process(const struct arguments *args,
 
 	if (args->pid && (args->file || args->command))
 		argp_error(state, "--pid goes with neither FILE nor COMMAND");
+	if (args->shrink && !args->pid)
+		argp_error(state, "--shrink needs --pid: only a process that "
+			   "runs can give back anything");
 	if (args->again && !live)
 		argp_error(state, "--watch is of a process");
 	if (!args->pid && (args->choice.sort == SORT_ACTIVITY ||
@@ -244,6 +251,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				   arg);
 		args->pid = arg;
 		return 0;
+	case 's':
+		args->shrink = true;
+		return 0;
 	case 'w':
 		if (!parse_interval(arg, &args->interval))
 			argp_error(state, "-w %s: not a number of seconds",
@@ -295,8 +305,9 @@ int main(int argc, char **argv)
 	if (!args.show)
 		args.show = SHOW_LIST;
 	if (args.pid) {
-		show_process(args.pid, args.again ? &args.interval : NULL,
-			     args.show, &args.choice);
+		show_process(args.pid, args.shrink,
+			     args.again ? &args.interval : NULL, args.show,
+			     &args.choice);
 		return 0;
 	}
 	if (args.command)

@@ -56,9 +56,9 @@ static __attribute__((noreturn)) void die_of_open(const char *name, int error)
 	die("process %s: %s", name, strerror(error));
 }
 
-static int open_in(int dir, const char *file, const char *process)
+static int open_in(int dir, const char *file, int mode, const char *process)
 {
-	int fd = openat(dir, file, O_RDONLY | O_CLOEXEC);
+	int fd = openat(dir, file, mode | O_CLOEXEC);
 
 	if (fd < 0)
 		die_of_open(process, errno);
@@ -115,7 +115,7 @@ static void find_pages(struct process *p, FILE *maps)
 	free(line);
 }
 
-struct process *open_process(const char *pid)
+struct process *open_process(const char *pid, bool to_write)
 {
 	struct process *p = calloc(1, sizeof(*p));
 	char path[64];
@@ -130,8 +130,8 @@ struct process *open_process(const char *pid)
 	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		die_of_open(pid, errno);
-	p->mem = open_in(dir, "mem", pid);
-	maps = fdopen(open_in(dir, "maps", pid), "r");
+	p->mem = open_in(dir, "mem", to_write ? O_RDWR : O_RDONLY, pid);
+	maps = fdopen(open_in(dir, "maps", O_RDONLY, pid), "r");
 	if (!maps)
 		die("out of memory");
 	find_pages(p, maps);

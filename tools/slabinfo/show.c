@@ -106,11 +106,13 @@ static bool show_moment(const struct process *p, unsigned int show,
 	return true;
 }
 
-void show_process(const char *pid, const struct timespec *interval,
+void show_process(const char *pid, bool shrink, const struct timespec *interval,
 		  unsigned int show, const struct choice *choice)
 {
-	struct process *p = open_process(pid);
+	struct process *p = open_process(pid, shrink);
 
+	if (shrink)
+		shrink_process(p);
 	if (!show_moment(p, show, choice))
 		die("process %s: it has ended", pid);
 	while (interval) {

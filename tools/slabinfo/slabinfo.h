@@ -124,9 +124,17 @@ struct cache *add_to(struct caches *all);
 /* A process whose statistics are read while it runs. */
 struct process;
 
-/* Dies, saying why, where it publishes none or may not be read. */
-struct process *open_process(const char *pid);
+/*
+ * Dies, saying why, where it publishes none or may not be read; or written to,
+ * for shrink_process().
+ */
+struct process *open_process(const char *pid, bool to_write);
 void close_process(struct process *p);
+
+/* --- shrink.c --- */
+
+/* It gives back what it does not need; dies, saying why, where it does not. */
+void shrink_process(const struct process *p);
 
 /* --- usage.c --- */
 
@@ -200,8 +208,11 @@ enum {
 /* Reads and closes it, and prints what @show has of the above. */
 void show_text(const struct text *text, unsigned int show,
 	       const struct choice *choice);
-/* With @interval again and again, until the process has ended. */
-void show_process(const char *pid, const struct timespec *interval,
+/*
+ * With @shrink, after it has given back what it does not need. With @interval
+ * again and again, until the process has ended.
+ */
+void show_process(const char *pid, bool shrink, const struct timespec *interval,
 		  unsigned int show, const struct choice *choice);
 /* Seconds, above 0, as 0.5; false: they are none. */
 bool parse_interval(const char *text, struct timespec *interval);

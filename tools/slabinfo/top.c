@@ -243,7 +243,7 @@ int top(int argc, char **argv)
 
 	argv[0] = name;
 	argp_parse(&argp, argc, argv, 0, NULL, &args);
-	p = open_process(args.pid);
+	p = open_process(args.pid, false);
 	if (args.once)
 		print_once(p, &args);
 	else
