@@ -249,98 +249,126 @@ check "maps that cannot be written" maps_lost
 
 # --- in a browser ---
 
-# dom FILE: what it is when its scripts have run; messages of scripts in err
-dom()
+# drive STEP ARGUMENT...: what it says is in out, messages of the page in err
+drive()
 {
-	HOME=$tmp timeout 60 chromium --headless --no-sandbox --disable-gpu \
-		--user-data-dir="$tmp/chromium" --enable-logging=stderr \
-		--window-size=1100,1400 "$@" >"$tmp/out" 2>"$tmp/err"
+	python3 -B "${0%/*}/browser.py" "$tmp/first.html" "$@" >"$tmp/out" \
+		2>"$tmp/err"
+}
+
+# said LINE...: each is one of those that were printed
+said()
+{
+	for line in "$@"; do
+		grep -qxF -- "$line" "$tmp/out" || return 1
+	done
 }
 
 is_quiet()
 {
-	! grep 'CONSOLE' "$tmp/err"
+	[ ! -s "$tmp/err" ]
 }
 
-said()
-{
-	grep -qF -- "<pre id=\"said\">$1" "$tmp/out"
-}
-
-# A page that goes on with a script, which says what it sees.
-with_script()
-{
-	cp "$tmp/first.html" "$tmp/driven.html"
-	cat >>"$tmp/driven.html" <<-SCRIPT
-	<pre id="said"></pre>
-	<script>
-	const say = (text) => { document.getElementById("said").textContent +=
-		text + "|"; };
-	const box = document.querySelector(".map");
-	const slider = box.querySelector("input");
-	const key = (name) => box.querySelector(".blocks").dispatchEvent(
-		new KeyboardEvent("keydown", { key: name }));
-	const line = (row) => { const rgba = box.querySelectorAll("canvas")[row]
+helpers='
+	var box = document.querySelector(".map");
+	var slider = box.querySelector("input");
+	var at = () => box.querySelector("output").textContent;
+	var line = (row) => { const rgba = box.querySelectorAll("canvas")[row]
 		.getContext("2d").getImageData(0, 0, 512, 1).data;
 		return (x) => rgba.slice(4 * x, 4 * x + 4).join(","); };
-	const caches = () => box.querySelector(".caches tbody").textContent;
-	$1
-	</script>
-	SCRIPT
-	dom --dump-dom "file://$tmp/driven.html" && is_quiet
+	var fill = () => getComputedStyle(document.querySelector(
+		"#memory [fill=\"var(--c0)\"]")).fill;
+	var outline = () => getComputedStyle(document.activeElement).outlineStyle;
+	"helped"'
+
+# The slider by its buttons, by a script, and by keys.
+frames()
+{
+	check "the slider" drive eval "$helpers" \
+		eval '"at first " + at() + ", of " + slider.max' \
+		eval 'slider.value = 0; slider.dispatchEvent(new Event("input"));
+			"moved " + at()' \
+		eval 'box.querySelector("[data-step=\"1\"]").click();
+			"next " + at()' \
+		eval 'slider.focus(); "focus"' \
+		key ArrowLeft eval '"left " + at()' \
+		key ArrowRight eval '"right " + at()' \
+		key Home eval '"home " + at()' key End eval '"end " + at()' \
+		eval '"said " + slider.getAttribute("aria-valuetext")'
+	first="second 1, frame 1 of 2, 2 pageblocks"
+	last="second 2.5, frame 2 of 2, 2 pageblocks"
+	check "steps through the frames" said "at first $last, of 1" \
+		"moved $first" "next $last"
+	check "by arrow keys, too" said "left $first" "right $last" \
+		"home $first" "end $last"
+	check "and says where it is" said "said $last"
+}
+
+blocks()
+{
+	check "the blocks" drive eval "$helpers" \
+		eval '"canvases " + box.querySelectorAll("canvas").length' \
+		eval 'box.querySelector(".blocks").focus(); "focus"' \
+		key End eval '"end " + box.querySelector(".chosen td").textContent' \
+		key ArrowUp eval '"up " + box.querySelector("p.chosen").textContent'
+	check "two are drawn" said "canvases 2"
+	check "arrow keys choose one" said "end 1" "up Pageblock 0, node 0, \
+hugetlb whole: 100 pages free, 40 of them released. Pages from: 0: 1 active \
+kmalloc-16 200/256 of CPU 1; 1: 3 partial kmalloc-64 200/200; 4: 60 free; \
+64: 40 released; 104: 408 large."
+}
+
+colours()
+{
+	check "colours" drive eval "$helpers" eval '
+		var first = line(0), second = line(1);
+		[new Set([0, 1, 4, 64, 104].map(first)).size,
+			first(511) === second(291), second(292) === first(4)]
+			.join(" ")' \
+		eval 'slider.value = 0; slider.dispatchEvent(new Event("input"));
+			"another frame " + (line(0)(1) !== first(1))' \
+		eval '"classes " + box.querySelector(".caches tbody").textContent' \
+		eval 'document.querySelector("#memory figcaption").textContent' \
+		eval '"curves " + (document.querySelectorAll("#memory figure svg "
+			+ "path[stroke^=\"var\"]").length > 0)' \
+		media screen,light eval '"light " + fill()' \
+		media screen,dark eval '"dark " + fill()' \
+		media print,dark eval '"paper " + fill()'
+	check "are of what lies there" said "5 true true" "another frame true"
+	check "classes are what the table had" said \
+		"classes kmalloc-16016102563.9 %75.0 %75.0 %3245600311"
+	check "curves are there" said "curves true" \
+		"reclaim collapse: held over time, threads: 1"
+	check "in the colours of the page" said "light rgb(221, 221, 221)" \
+		"dark rgb(55, 60, 66)" "paper rgb(221, 221, 221)"
+}
+
+# What "drive" would say if there were something.
+messages()
+{
+	check "messages" drive eval 'console.error("no"); 1' \
+		eval 'fetch("file:///none").catch(() => "refused")'
+	check "would be seen" grep -q "^message: .*'no'" "$tmp/err"
+	check "nothing is fetched" said "refused"
+	check "a mistake, too" [ "$(drive eval 'none.at.all' && echo no)" = "" ]
 }
 
 browser()
 {
-	check "it loads" dom --dump-dom "file://$tmp/first.html"
+	check "it loads" drive eval 'document.title' \
+		shot "$tmp/shot.png" pdf "$tmp/page.pdf"
 	check "without a message" is_quiet
-	check "a message would be seen" [ "$(with_script \
-		'console.error("no");' && echo none)" != none ]
-	check "two blocks are drawn" [ "$(grep -o '<canvas' "$tmp/out" |
-		wc -l)" -eq 2 ]
-	check "the slider" with_script 'say(slider.max);
-		say(box.querySelector("output").textContent);
-		slider.value = 0; slider.dispatchEvent(new Event("input"));
-		say(box.querySelector("output").textContent);
-		box.querySelector("[data-step=\"1\"]").click();
-		say(slider.value);'
-	check "steps through the frames" said "1|second 2.5, frame 2 of 2, \
-2 pageblocks|second 1, frame 1 of 2, 2 pageblocks|1|"
-	check "the keyboard" with_script 'key("End");
-		say(box.querySelector(".chosen td").textContent);
-		key("ArrowUp");
-		say(box.querySelector("p.chosen").textContent);'
-	check "chooses a block" said "1|Pageblock 0, node 0, hugetlb whole: 100 \
-pages free, 40 of them released. Pages from: 0: 1 active kmalloc-16 200/256 of \
-CPU 1; 1: 3 partial kmalloc-64 200/200; 4: 60 free; 64: 40 released; 104: 408 \
-large.|"
-	check "colours" with_script '
-		const first = line(0), second = line(1);
-		say(new Set([0, 1, 4, 64, 104].map(first)).size);
-		say(first(511) === second(291));
-		say(second(292) === first(4));
-		slider.value = 0; slider.dispatchEvent(new Event("input"));
-		say(line(0)(1) === first(1));'
-	check "are of what lies there" said "5|true|true|false|"
-	check "classes" with_script 'say(caches());'
-	check "are what the table had" said "kmalloc-16016102563.9 %75.0 %75.0 \
-%3245600311|"
-	check "curves" with_script 'const figure = [...document
-			.querySelectorAll("#memory figure")][0];
-		say(figure.querySelector("figcaption").textContent);
-		say(figure.querySelectorAll("svg path[stroke^=\"var\"]").length
-			> 0);
-		const fill = getComputedStyle([...figure
-			.querySelectorAll("[fill=\"var(--c0)\"]")][0]).fill;
-		say(fill);'
-	check "have the colours of the page" said "reclaim collapse: held over \
-time, threads: 1|true|rgb(221, 221, 221)|"
-	check "a picture of it" dom --screenshot="$tmp/shot.png" \
-		"file://$tmp/first.html"
-	check "is one" [ "$(wc -c <"$tmp/shot.png")" -ge 10000 ]
+	check "with its title" said "slabbench report: dir"
+	check "a picture of it" [ "$(wc -c <"$tmp/shot.png")" -ge 10000 ]
+	messages
+	frames
+	blocks
+	colours
 }
 
-if command -v chromium >/dev/null; then
+if [ -n "${SAN:-}" ]; then
+	echo "SKIP the page in a browser: SAN=$SAN makes the same page"
+elif command -v chromium >/dev/null; then
 	browser
 else
 	echo "SKIP the page in a browser: chromium is not among the programs here"
