@@ -113,6 +113,10 @@ known()
 	7 101.000000 mmap(NULL, 4194304, PROT_READ|PROT_WRITE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x7f0000000000
 	8 101.200000 munmap(0x7f0000100000, 1048576 <unfinished ...>
 	7 101.300000 madvise(0x7f0000000000, 1048576, MADV_DONTNEED) = 0
+	7 101.320000 mmap(NULL, 1099511627776, PROT_NONE, MAP_PRIVATE|MAP_ANONYMOUS, -1, 0) = 0x600000000000
+	7 101.340000 mprotect(0x600000100000, 2097152, PROT_READ|PROT_WRITE) = 0
+	7 101.360000 mprotect(0x600000100000, 1048576, PROT_NONE) = 0
+	7 101.380000 process_madvise(-10001, [{iov_base=0x600000200000, iov_len=1048576}, {iov_base=0x600000240000, iov_len=1048576}], 2, MADV_DONTNEED, 0) = 2097152
 	8 101.400000 <... munmap resumed>) = 0
 	7 102.000000 +++ exited with 0 +++
 	CALLS
@@ -160,15 +164,19 @@ check "and nowhere else" [ "$(grep -c 'odd<b>' "$page")" -eq 0 ]
 check "a percentile" page_has "<td>77,777</td>"
 check "what was held" page_has "<td>1.5</td><td>0.0 %</td><td>1.5</td>"
 check "calls of strace" page_has \
-	"<th scope=row>MADV_DONTNEED</th><td>1</td><td>1</td>"
+	"<th scope=row>MADV_DONTNEED</th><td>2</td><td>3</td>"
 check "of each program" page_has \
 	"<th scope=row>6</th><th scope=row>mmap of a file</th><td>1</td>"
 check "no address for a size" page_has \
 	"<th scope=row>brk</th><td>3</td><td>1</td>"
 check "no call that failed" [ "$(grep -c '<th scope=row>munmap</th>' \
 	"$page")" -eq 1 ]
-check "mapped in the end: a brk and what munmap left" page_has \
-	"<td>1.4</td><td>4</td>"
+check "mapped in the end: a brk, what munmap left, and mprotect made" \
+	page_has "<td>1.4</td><td>5</td>"
+check "reserved addresses are told apart" page_has \
+	"<th scope=row>mmap of addresses</th><td>1</td>"
+check "what came of it" page_has \
+	"<th scope=row>other</th><td>10</td><td>7</td><td>5</td><td>3</td>"
 check "an allocator's own words" page_has "arena &lt;0&gt;: 12345 bytes"
 check "words of a later version" page_has "does not know: later"
 check "pages at each frame" page_has \
@@ -210,14 +218,71 @@ check "gnuplot fails" without_programs "gnuplot could not draw"
 
 # --- what slabbench writes itself ---
 
+# Asked for, and not to be had: said before anything is measured.
+refuses_to_trace()	# path, text
+{
+	env PATH="$1" "$bench" reclaim -w collapse -p rn --json "$tmp/untraced" \
+		--syscalls "$dir" >"$tmp/out" 2>"$tmp/err"
+	[ $? -eq 3 ] && grep -q "$2" "$tmp/err" && [ ! -e "$tmp/untraced" ]
+}
+
+without_strace()
+{
+	refuses_to_trace "$tmp/bin" "syscalls needs strace"
+}
+
+fake_strace()	# its lines
+{
+	mkdir -p "$tmp/fake"
+	printf '#!/bin/sh\n%s\n' "$1" >"$tmp/fake/strace"
+	chmod +x "$tmp/fake/strace"
+}
+
+strace_may_not()
+{
+	fake_strace 'echo "strace: not permitted" >&2; exit 1'
+	refuses_to_trace "$tmp/fake:$PATH" "strace cannot follow"
+}
+
+# It may trace, and fails later.
+history_lost()
+{
+	# shellcheck disable=SC2016
+	fake_strace '[ "$1" = -o ] || exit 1'
+	env PATH="$tmp/fake:$PATH" "$bench" reclaim -w collapse -p rn -r 1 \
+		--peak 1M --idle 1 --syscalls "$dir" >"$tmp/out" 2>"$tmp/err"
+	[ $? -eq 1 ] && grep -q "collapse over rn failed under strace" \
+		"$tmp/err" && grep -q "^collapse *rn .*%" "$tmp/out"
+}
+
+can_trace()
+{
+	strace -o "$tmp/trace" true 2>/dev/null
+}
+
 rm -rf "$dir"
+syscalls=
+if can_trace; then
+	syscalls="--syscalls $dir"
+else
+	echo "SKIP histories: strace is not here, or may not trace"
+fi
+# shellcheck disable=SC2086 # two words, or none
 check "memory maps" gives 0 reclaim -w collapse -p rn,glibc -r 1 --peak 4M \
-	--idle 2 --memmap "$dir" --json "$tmp/json"
+	--idle 2 --memmap "$dir" --json "$tmp/json" $syscalls
 cp "$tmp/json" "$dir/reclaim.json"
 check "at each mark and second" [ "$(find "$dir" -name \
 	'collapse-rn-run1.*.memmap' | wc -l)" -ge 5 ]
 check "each is one" [ "$(head -qn 1 "$dir"/*.memmap | sort -u)" = \
 	"memmap - version: 1.0" ]
+check "histories are of runs that are in no figure" lines "$dir/reclaim.json" 2
+histories()
+{
+	check "a history of each" [ "$(cd "$dir" && echo ./*.strace)" = \
+		"./collapse-glibc.strace ./collapse-rn.strace" ]
+	check "of its calls" grep -q " mmap(.* = 0x" "$dir/collapse-rn.strace"
+}
+[ -z "$syscalls" ] || histories
 check "compare" gives 0 compare -w pair -s 16 -n 1000 -p rn,null -t 1,2 -r 2 \
 	--latency --json "$dir/compare.json"
 check "its page" gives 0 report "$dir" -o "$page"
@@ -231,13 +296,21 @@ if [ -n "$preloads" ]; then
 else
 	echo "SKIP glibc's own words: SAN=$SAN has another malloc"
 fi
+[ -z "$syscalls" ] || check "and its history" page_has \
+	"<th scope=row>collapse-glibc</th>"
 check "its command line" page_has "-w pair -s 16 -n 1000 -p rn,null"
 check "what has neither" refuses 2 "only rn has memory maps" reclaim \
 	-w collapse -p freelist --memmap "$dir"
 check "what is elsewhere" refuses 2 "--memmap means nothing" reclaim \
 	-w redis --memmap "$dir"
+check "no strace" without_strace
+check "a strace that may not" strace_may_not
+[ -z "$syscalls" ] || check "no folder for histories" refuses 1 \
+	"cannot open $tmp/json/x" reclaim -w collapse -p rn \
+	--syscalls "$tmp/json/x"
 check "no folder for maps" refuses 1 "cannot open $tmp/json/x" reclaim \
 	-w collapse -p rn --memmap "$tmp/json/x"
+check "a history that cannot be written" history_lost
 maps_lost()
 {
 	mkdir "$tmp/lost" && : >"$tmp/lost/f"

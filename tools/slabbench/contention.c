@@ -74,7 +74,7 @@ static int by_strace(const struct row *row, struct futexes *sum)
 		return EXIT_FAILED;
 	}
 	close(fd);
-	if (!spawn_row_under(row, strace, &res)) {
+	if (!spawn_row_under(row, NULL, strace, &res)) {
 		ret = read_table(path, sum);
 	} else {
 		ret = EXIT_UNAVAILABLE;

@@ -184,7 +184,7 @@ int flamegraph_add(struct flamegraph *g, const struct row *row)
 	int ret = EXIT_UNAVAILABLE;
 
 	timed.warmup = 0;
-	if (!spawn_row_under(&timed, perf, &res))
+	if (!spawn_row_under(&timed, NULL, perf, &res))
 		ret = fold(g, row);
 	else if (!interrupted())
 		fprintf(stderr, "slabbench: perf could not record the run; kernel.perf_event_paranoid may forbid it\n");

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include "compare.h"
 #include "reclaim.h"
 
@@ -21,7 +22,7 @@
 #define MOST_SECONDS	86400
 
 enum { OPT_PEAK = 0x700, OPT_IDLE, OPT_PHASE, OPT_DAY, OPT_POKE, OPT_QUICK,
-	OPT_SEED, OPT_JSON, OPT_PLOT, OPT_MEMMAP };
+	OPT_SEED, OPT_JSON, OPT_PLOT, OPT_MEMMAP, OPT_SYSCALLS };
 
 /**
  * struct reclaim_args - what was asked for
@@ -31,6 +32,7 @@ enum { OPT_PEAK = 0x700, OPT_IDLE, OPT_PHASE, OPT_DAY, OPT_POKE, OPT_QUICK,
  * @plot: a file to draw into, or NULL
  * @memmap: a folder for memory maps, or NULL
  * @memmap_dir: its descriptor, or -1
+ * @syscalls: a folder for what a run of each asks of the kernel, or NULL
  * @no_redis: it was asked for, and is not here
  */
 struct reclaim_args {
@@ -42,7 +44,7 @@ struct reclaim_args {
 	unsigned int seconds[NR_SCENARIOS];
 	bool poke, quick;
 	int memmap_dir;
-	const char *plot, *memmap;
+	const char *plot, *memmap, *syscalls;
 	bool no_redis;
 };
 
@@ -167,6 +169,9 @@ static error_t parse_reclaim(int key, char *arg, struct argp_state *state)
 	case OPT_MEMMAP:
 		args->memmap = arg;
 		return 0;
+	case OPT_SYSCALLS:
+		args->syscalls = arg;
+		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "'%s': there are only options here", arg);
 		return EINVAL;
@@ -214,6 +219,9 @@ static const struct argp_option reclaim_options[] = {
 	  "Write memory maps of rn, each second and at each mark, and what "
 	  "mallocs say of themselves to DIR, for slabbench report; that takes "
 	  "time, which is in the figures", 0 },
+	{ "syscalls", OPT_SYSCALLS, "DIR", 0,
+	  "Write what each asks of the kernel for memory to DIR, for slabbench "
+	  "report: a run more of each, under strace, which is in no figure", 0 },
 	{ 0 }
 };
 
@@ -355,8 +363,8 @@ static int run_one(const struct reclaim *r, unsigned int nr, unsigned int peer,
 	return ret;
 }
 
-static bool takes_part(const struct reclaim *r, unsigned int nr,
-		       unsigned int peer)
+bool reclaim_takes_part(const struct reclaim *r, unsigned int nr,
+			unsigned int peer)
 {
 	return !r->peers[peer].missing &&
 		!reclaim_outcome(r, nr, peer)->failed &&
@@ -371,7 +379,7 @@ static void run_once(const struct reclaim *r, unsigned int run,
 		for (unsigned int i = 0; i < r->nr_peers; i++) {
 			unsigned int peer = (i + run) % r->nr_peers;
 
-			if (interrupted() || !takes_part(r, nr, peer) ||
+			if (interrupted() || !reclaim_takes_part(r, nr, peer) ||
 			    !run_one(r, nr, peer, run, json) || interrupted())
 				continue;
 			fprintf(stderr, "slabbench: %s over %s failed in run %u\n",
@@ -381,18 +389,22 @@ static void run_once(const struct reclaim *r, unsigned int run,
 		}
 }
 
-static void run_all(const struct reclaim *r, struct json_out *json)
+/* Whether there is all that was asked for but the runs, which say so. */
+static bool run_all(const struct reclaim *r, struct json_out *json)
 {
 	unsigned int steps = 0;
+	bool good;
 
 	for (unsigned int nr = 0; nr < r->nr_rows; nr++)
 		for (unsigned int peer = 0; peer < r->nr_peers; peer++)
-			steps += takes_part(r, nr, peer);
+			steps += reclaim_takes_part(r, nr, peer);
 	interrupt_catch();
-	progress_start(steps * r->runs);
+	progress_start(steps * (r->runs + !!r->syscalls));
 	for (unsigned int run = 1; run <= r->runs; run++)
 		run_once(r, run, json);
+	good = !r->syscalls || reclaim_syscalls(r);
 	progress_end();
+	return good;
 }
 
 static void *alloc_or_exit(size_t n, size_t size)
@@ -452,16 +464,19 @@ static int exit_code(const struct reclaim_args *args, const struct reclaim *r)
 static int measure_and_print(struct reclaim_args *args, struct reclaim *r)
 {
 	struct results *results = &args->cmp.results;
+	bool good;
 	int ret;
 
 	alloc_outcomes(r);
 	where_start();
-	run_all(r, &results->json);
+	good = run_all(r, &results->json);
 	if (interrupted())
 		fprintf(results->out, "# interrupted: these are the runs until then\n");
 	reclaim_print(r, results->out);
 	ret = exit_code(args, r);
-	if (args->plot && reclaim_plot(r, args->plot) && ret == EXIT_OK)
+	if (args->plot && reclaim_plot(r, args->plot))
+		good = false;
+	if (!good && ret == EXIT_OK)
 		ret = EXIT_FAILED;
 	free_outcomes(r);
 	return ret;
@@ -474,6 +489,7 @@ static struct reclaim what_to_measure(const struct reclaim_args *args)
 		.nr_peers = args->cmp.nr_peers,
 		.nr_rows = args->nr_chosen,
 		.runs = args->cmp.sel.runs,
+		.syscalls = args->syscalls,
 	};
 
 	for (unsigned int nr = 0; nr < r.nr_rows; nr++)
@@ -508,6 +524,20 @@ static bool can_look_inside(const struct comparison *cmp)
 	return false;
 }
 
+/* A descriptor, or -1 after a message. */
+static int open_folder(const char *path)
+{
+	int fd = -1;
+
+	/* A measured process inherits it. */
+	if (!mkdir(path, 0777) || errno == EEXIST)
+		fd = open(path, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		fprintf(stderr, "slabbench: cannot open %s: %s\n", path,
+			strerror(errno));
+	return fd;
+}
+
 /* EXIT_OK, or after a message another exit code. */
 static int open_memmap(struct reclaim_args *args)
 {
@@ -518,16 +548,21 @@ static int open_memmap(struct reclaim_args *args)
 		fprintf(stderr, "slabbench: --memmap: only rn has memory maps, and only mallocs say something of themselves\n");
 		return EXIT_USAGE;
 	}
-	if (mkdir(args->memmap, 0777) && errno != EEXIST)
-		goto failed;
-	/* The measured process inherits it. */
-	args->memmap_dir = open(args->memmap, O_RDONLY | O_DIRECTORY);
-	if (args->memmap_dir >= 0)
-		return EXIT_OK;
-failed:
-	fprintf(stderr, "slabbench: cannot open %s: %s\n", args->memmap,
-		strerror(errno));
-	return EXIT_FAILED;
+	args->memmap_dir = open_folder(args->memmap);
+	return args->memmap_dir < 0 ? EXIT_FAILED : EXIT_OK;
+}
+
+/* Likewise. */
+static int check_syscalls(const char *dir)
+{
+	int fd, ret = dir ? reclaim_syscalls_check() : EXIT_OK;
+
+	if (!dir || ret)
+		return ret;
+	fd = open_folder(dir);
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? EXIT_FAILED : EXIT_OK;
 }
 
 int cmd_reclaim(int argc, char **argv)
@@ -544,6 +579,8 @@ int cmd_reclaim(int argc, char **argv)
 	if (!args.nr_chosen)
 		return EXIT_UNAVAILABLE;
 	ret = open_memmap(&args);
+	if (!ret)
+		ret = check_syscalls(args.syscalls);
 	if (ret)
 		return ret;
 	r = what_to_measure(&args);

@@ -81,12 +81,14 @@ struct outcome {
 
 /**
  * struct reclaim - what is measured
+ * @syscalls: a folder for what a run of each asks of the kernel, or NULL
  * @row: of each scenario that was chosen
  * @outcome: by row, then by peer
  */
 struct reclaim {
 	const struct peer *peers;
 	unsigned int nr_peers, nr_rows, runs;
+	const char *syscalls;
 	struct row row[NR_SCENARIOS];
 	struct outcome *outcome;
 };
@@ -102,6 +104,14 @@ static inline enum scenario row_scenario(const struct row *row)
 {
 	return (enum scenario)(row->workload - SCENARIO);
 }
+
+/* reclaim.c */
+bool reclaim_takes_part(const struct reclaim *r, unsigned int row,
+			unsigned int peer);
+
+/* reclaim_syscalls.c */
+int reclaim_syscalls_check(void);
+bool reclaim_syscalls(const struct reclaim *r);
 
 /* reclaim_table.c */
 unsigned int reclaim_columns(const struct row *row);

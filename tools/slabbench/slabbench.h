@@ -322,8 +322,8 @@ struct peer;
 int spawn_row(const struct row *row, const struct peer *peer,
 	      struct series *series, struct result *res);
 
-int spawn_row_under(const struct row *row, const char *const *tool,
-		    struct result *res);
+int spawn_row_under(const struct row *row, const struct peer *peer,
+		    const char *const *tool, struct result *res);
 struct tracepoint;
 int spawn_row_traced(const struct row *row, struct tracepoint *t,
 		     struct result *res);

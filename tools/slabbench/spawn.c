@@ -376,11 +376,14 @@ int spawn_row(const struct row *row, const struct peer *peer,
 		     res);
 }
 
-/* The same as the child of @tool, words that end with NULL. */
-int spawn_row_under(const struct row *row, const char *const *tool,
-		    struct result *res)
+/*
+ * The same as the child of @tool, words that end with NULL; the tool itself
+ * runs on the allocator, too.
+ */
+int spawn_row_under(const struct row *row, const struct peer *peer,
+		    const char *const *tool, struct result *res)
 {
-	return spawn(row, NULL, tool, (struct measured){ .pid = 0 }, res);
+	return spawn(row, peer, tool, (struct measured){ .pid = 0 }, res);
 }
 
 /* The same while @t takes down its futex calls. */

@@ -127,7 +127,7 @@ static uint64_t count(const struct row *row, const struct setting *s,
 	uint64_t total;
 
 	snprintf(out, sizeof(out), "--callgrind-out-file=%s", path);
-	if (spawn_row_under(row, tool, &res))
+	if (spawn_row_under(row, NULL, tool, &res))
 		return 0;
 	total = read_total(path);
 	if (!total)

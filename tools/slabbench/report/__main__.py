@@ -114,8 +114,7 @@ def sections(folder):
         groups["peers"],
         inside.history_table(folder.histories) if folder.histories else "",
         inside.stats_texts(folder.stats)) or none(
-            "histories", "strace -f -ttt -e trace=memory -o DIR/NAME.strace "
-            "slabbench reclaim -p NAME -r 1"))
+            "histories", "slabbench reclaim --syscalls DIR"))
 
 
 def report(output, path):

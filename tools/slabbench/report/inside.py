@@ -114,9 +114,9 @@ def _thinned(points):
 
 
 def history_charts(histories):
-    """Address space without a file, and what was given back of it."""
-    mapped = Chart("mapped without a file, over time", "seconds", "MiB",
-                   kind="steps")
+    """Memory that may be written to, and what was given back of it."""
+    mapped = Chart("mapped to be written to, without a file, over time",
+                   "seconds", "MiB", kind="steps")
     given = Chart("given back by madvise(), added up", "seconds", "MiB",
                   kind="steps")
     for history in histories:
@@ -128,13 +128,25 @@ def history_charts(histories):
 
 
 def history_table(histories):
-    """Calls by kind."""
+    """What came of all calls, then the calls by kind."""
+    sums = []
+    for history in histories:
+        program = history.busiest
+        writable = [b for _, b, _ in program.points]
+        sums.append([history.name, f"{program.nr_calls:,}",
+                     *(number(size / 2**20) for size in (
+                         max(writable), writable[-1], program.points[-1][2]))])
     rows = [[h.name, p.pid or "–", call, f"{n:,}", number(size / 2**20)]
             for h in histories for p in h.programs
             for call, (n, size) in sorted(p.calls.items())]
-    return table(["file", "process", "call", "calls", "MiB"], rows, words=3,
-                 caption="calls for memory; the charts are of the program of a "
-                 "file that called most")
+    return (table(["file", "calls", "most mapped MiB", "at the end",
+                   "given back"], sums,
+                  caption="of the program of a file that called most, as in "
+                  "the charts; mapped: to be written to, without a file; "
+                  "given back: by madvise(), some of it again and again")
+            + table(["file", "process", "call", "calls", "MiB"], rows, words=3,
+                    caption="calls for memory, of all programs; addresses: "
+                    "reserved, not to be written to"))
 
 
 def stats_texts(stats):

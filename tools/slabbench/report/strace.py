@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""What a program asked of the kernel for memory, from
+"""What a program asked of the kernel for memory, as "slabbench reclaim
+--syscalls" has recorded it, or
 
-    strace -f -ttt -e trace=memory -o NAME.strace program
+    strace -f -ttt -e trace=%memory,process_madvise -o NAME.strace program
 """
 
 import bisect
@@ -19,7 +20,7 @@ GIVES_BACK = ("MADV_DONTNEED", "MADV_FREE", "MADV_REMOVE",
 
 
 class Ranges:
-    """Addresses that are mapped without a file, in order."""
+    """Addresses of one kind, in order."""
 
     def __init__(self):
         self.starts = []
@@ -28,26 +29,31 @@ class Ranges:
 
     def add(self, start, size):
         """As mmap() does: what was there is replaced."""
-        self.remove(start, size)
+        self.take(start, size)
         at = bisect.bisect(self.starts, start)
         self.starts.insert(at, start)
         self.ends.insert(at, start + size)
         self.bytes += size
 
-    def remove(self, start, size):
-        """As munmap() does: also the middle of one, or several."""
+    def take(self, start, size):
+        """As munmap() does: also the middle of one, or several. Gives what it
+        took, as starts and sizes."""
         end = start + size
+        taken = []
         at = bisect.bisect(self.ends, start)
         while at < len(self.starts) and self.starts[at] < end:
             low, high = self.starts[at], self.ends[at]
             del self.starts[at], self.ends[at]
             self.bytes -= high - low
+            first = max(low, start)
+            taken.append((first, min(high, end) - first))
             for left, right in ((low, start), (end, high)):
                 if left < right:
                     self.starts.insert(at, left)
                     self.ends.insert(at, right)
                     self.bytes += right - left
                     at += 1
+        return taken
 
 
 class Program:
@@ -57,9 +63,12 @@ class Program:
         self.pid = pid
         self.calls = {}          # name: [number, bytes]
         self.nr_calls = 0
-        self.points = []         # seconds, bytes mapped, bytes given back
+        self.points = []         # seconds, bytes writable, bytes given back
         self._start = start
-        self._anonymous = Ranges()
+        # What is mapped without a file. Allocators reserve terabytes that
+        # are no memory until mprotect() lets them be written to.
+        self._writable = Ranges()
+        self._reserved = Ranges()
         self._heap = None        # where brk() stood first, and stands
         self._given = 0
 
@@ -71,7 +80,9 @@ class Program:
     def call(self, name, args, ret, time):
         """One that has ended well."""
         does = {"mmap": self._mmap, "munmap": self._munmap, "brk": self._brk,
-                "mremap": self._mremap, "madvise": self._madvise}
+                "mremap": self._mremap, "mprotect": self._mprotect,
+                "madvise": self._madvise,
+                "process_madvise": self._process_madvise}
         size = 0
         self.nr_calls += 1
         if name in does:
@@ -81,23 +92,40 @@ class Program:
         count[1] += size
         heap = self._heap[1] - self._heap[0] if self._heap else 0
         self.points.append((time - self._start,
-                            self._anonymous.bytes + heap, self._given))
+                            self._writable.bytes + heap, self._given))
 
     def exits(self, time):
         """Until then all stayed as it was."""
         self.points.append((time - self._start, *self.points[-1][1:]))
 
+    def _unmap(self, start, size):
+        self._writable.take(start, size)
+        self._reserved.take(start, size)
+
     def _mmap(self, args, ret):
-        size = int(args[1], 0)
-        if "MAP_ANONYMOUS" in args[3]:
-            self._anonymous.add(int(ret, 16), size)
-            return "mmap of memory", size
-        self._anonymous.remove(int(ret, 16), size)
-        return "mmap of a file", size
+        start, size = int(ret, 16), int(args[1], 0)
+        self._unmap(start, size)
+        if "MAP_ANONYMOUS" not in args[3]:
+            return "mmap of a file", size
+        if "PROT_WRITE" not in args[2]:
+            self._reserved.add(start, size)
+            return "mmap of addresses", size
+        self._writable.add(start, size)
+        return "mmap of memory", size
 
     def _munmap(self, args, _ret):
-        self._anonymous.remove(int(args[0], 16), int(args[1], 0))
-        return "munmap", int(args[1], 0)
+        start, size = int(args[0], 16), int(args[1], 0)
+        self._unmap(start, size)
+        return "munmap", size
+
+    def _mprotect(self, args, _ret):
+        start, size = int(args[0], 16), int(args[1], 0)
+        of, to = self._writable, self._reserved
+        if "PROT_WRITE" in args[2]:
+            of, to = to, of
+        for piece in of.take(start, size):
+            to.add(*piece)
+        return "mprotect", size
 
     def _brk(self, _args, ret):
         end = int(ret, 16)
@@ -106,13 +134,21 @@ class Program:
         return "brk", moved
 
     def _mremap(self, args, ret):
-        self._anonymous.remove(int(args[0], 16), int(args[1], 0))
-        self._anonymous.add(int(ret, 16), int(args[2], 0))
-        return "mremap", int(args[2], 0)
+        start, size = int(ret, 16), int(args[2], 0)
+        self._unmap(int(args[0], 16), int(args[1], 0))
+        self._unmap(start, size)
+        self._writable.add(start, size)
+        return "mremap", size
 
     def _madvise(self, args, _ret):
-        advice, size = ADVICE.search(args[2]), int(args[1], 0)
-        advice = advice[0] if advice else args[2]
+        return self._advise(args[2], int(args[1], 0))
+
+    def _process_madvise(self, args, ret):
+        return self._advise(" ".join(args), int(ret, 0))
+
+    def _advise(self, text, size):
+        advice = ADVICE.search(text)
+        advice = advice[0] if advice else text
         if advice in GIVES_BACK:
             self._given += size
         return advice, size
