@@ -5,7 +5,7 @@
     key NAME            presses it, as a keyboard would
     size WIDTHxHEIGHT   of the window
     media FEATURES      screen or print, light or dark: print,light
-    shot FILE.png       a picture of the whole page
+    shot FILE.png       a picture of the window
     pdf FILE            as on paper
 
 Messages of scripts, exceptions and requests other than that for the page are
@@ -150,8 +150,7 @@ class Browser:
 
     def shot(self, file):
         """A step."""
-        self._write(file, self.ask("Page.captureScreenshot",
-                                   captureBeyondViewport=True))
+        self._write(file, self.ask("Page.captureScreenshot"))
 
     def pdf(self, file):
         """A step."""

@@ -342,6 +342,7 @@ is_quiet()
 	[ ! -s "$tmp/err" ]
 }
 
+# shellcheck disable=SC2016 # it is JavaScript
 helpers='
 	var box = document.querySelector(".map");
 	var slider = box.querySelector("input");
@@ -351,7 +352,11 @@ helpers='
 		return (x) => rgba.slice(4 * x, 4 * x + 4).join(","); };
 	var fill = () => getComputedStyle(document.querySelector(
 		"#memory [fill=\"var(--c0)\"]")).fill;
-	var outline = () => getComputedStyle(document.activeElement).outlineStyle;
+	var here = () => { const e = document.activeElement;
+		const r = e.getBoundingClientRect(), style = getComputedStyle(e);
+		return `${e.tagName} ${e.getAttribute("href") ?? e.id} ` +
+			`${e.className} ${r.bottom > 0 && r.top < innerHeight &&
+				style.outlineStyle !== "none"}`; };
 	"helped"'
 
 # The slider by its buttons, by a script, and by keys.
@@ -416,6 +421,61 @@ colours()
 		"dark rgb(55, 60, 66)" "paper rgb(221, 221, 221)"
 }
 
+# What a reader with no pointer comes by, in order; each where it can be seen.
+keyboard()
+{
+	set --
+	for _ in $(seq 40); do
+		set -- "$@" key Tab eval 'here()'
+	done
+	check "the keyboard" drive eval "$helpers" "$@"
+	for id in where throughput latency memory fragmentation maps classes \
+			peers; do
+		check "comes by the link to $id" said "A #$id  true"
+	done
+	check "by the slider" said "INPUT t0  true"
+	check "by the buttons beside it" [ "$(grep -c '^BUTTON   true' \
+		"$tmp/out")" -ge 2 ]
+	check "by the blocks" said "DIV  blocks true"
+	check "by each table that unfolds" [ "$(grep -c '^SUMMARY   true' \
+		"$tmp/out")" -ge 8 ]
+	check "and always sees where" [ "$(grep -v '^BODY' "$tmp/out" |
+		grep -c 'false$')" -eq 0 ]
+	check "a table" drive eval 'var d = document.querySelector("details");
+			d.querySelector("summary").focus(); "closed " + d.open' \
+		key Enter eval '"opened " + d.open' key Enter eval \
+		'"again " + d.open'
+	check "unfolds by a key" said "closed false" "opened true" "again false"
+}
+
+# Nothing reaches over the edge: of the page on paper, of a telephone but for
+# what scrolls.
+paper()
+{
+	check "paper" drive eval "$helpers" size 700x990 media print,light eval '
+		var shown = (e) => e.getClientRects().length > 0;
+		var wide = [...document.querySelectorAll("table,svg,pre,canvas")]
+			.filter((e) => e.getBoundingClientRect().right > innerWidth);
+		"cut off " + wide.map((e) => e.outerHTML.slice(0, 99))' \
+		eval '"controls " + [...document.querySelectorAll(
+			"button,input,summary,.blocks,nav")].filter(shown).length' \
+		eval '"frames " + [...document.querySelectorAll(".paper h4")]
+			.map((e) => e.textContent).join("; ")' \
+		eval '"lines " + [...document.querySelectorAll(".paper canvas")]
+			.filter(shown).length' \
+		eval 'document.querySelector("details").open = true;
+			"unfolded " + shown(document.querySelector("details table"))' \
+		media screen,light size 390x800 \
+		eval '"telephone " + document.documentElement.scrollWidth'
+	check "has all within its edges" said "cut off "
+	check "and nothing to press" said "controls 0"
+	check "but frames of the slider" said "frames second 1, frame 1 of 2, \
+2 pageblocks; second 2.5, frame 2 of 2, 2 pageblocks" "lines 4"
+	check "and the tables that were open" said "unfolded true"
+	check "a telephone has its width" grep -Eqx \
+		'telephone (3[0-8][0-9]|390)' "$tmp/out"
+}
+
 # What "drive" would say if there were something.
 messages()
 {
@@ -437,6 +497,8 @@ browser()
 	frames
 	blocks
 	colours
+	keyboard
+	paper
 }
 
 if [ -n "${SAN:-}" ]; then

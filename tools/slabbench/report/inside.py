@@ -78,6 +78,7 @@ def picture(pic, index):
 <div class=blocks tabindex=0 role=group aria-label="pageblocks of \
 {escape(pic.name)}: arrow up and down choose one"></div>
 <p class=chosen aria-live=polite></p>
+<div class=paper></div>
 <noscript><p>The picture needs JavaScript; these tables do not.</p></noscript>
 {note}{details("data: pages at each frame", pages_table(pic))}
 <div class=caches>{table(CACHE_HEAD, caches, words=1, caption="classes, "

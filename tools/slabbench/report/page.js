@@ -8,6 +8,9 @@ const KINDS = ["free", "released", "large", "pages", "full", "partial", "empty",
 const BLOCK_PAGES = 512;
 // More lines than anybody looks at; the tables are of all.
 const MOST_BLOCKS = 1024;
+// And on paper, of each of these frames.
+const MOST_ON_PAPER = 128;
+const FRAMES_ON_PAPER = 4;
 // A partial slab of which little is left is still told from free pages.
 const LEAST_ALPHA = 0.3;
 
@@ -63,6 +66,21 @@ function blockRow(block, palette) {
 		element("td", block.free), element("td", block.released),
 		element("td", block.hollow));
 	return row;
+}
+
+function blockTable(blocks) {
+	const table = element("table"), head = element("thead");
+	const names = element("tr"), body = element("tbody");
+	const palette = colours();
+
+	for (const name of ["block", "node", "backing", "pages", "free",
+		"released", "hollow"])
+		names.append(element("th", name));
+	head.append(names);
+	body.append(...blocks.map((b) => blockRow(b, palette)));
+	table.className = "frame";
+	table.append(head, body);
+	return table;
 }
 
 // CPUs by the first page of the slab that is theirs.
@@ -137,35 +155,53 @@ class Picture {
 	}
 
 	show() {
-		const frame = this.frame, palette = colours();
-		const table = element("table"), head = element("thead");
-		const names = element("tr"), body = element("tbody");
+		const frame = this.frame;
+		const text = this.label(Number(this.slider.value), MOST_BLOCKS);
 
-		for (const name of ["block", "node", "backing", "pages", "free",
-			"released", "hollow"])
-			names.append(element("th", name));
-		head.append(names);
-		this.shown = frame.blocks.slice(0, MOST_BLOCKS)
-			.map((i) => this.data.blocks[i]);
-		body.append(...this.shown.map((b) => blockRow(b, palette)));
-		table.append(head, body);
-		this.blocks.replaceChildren(table);
-		this.label(frame);
+		this.shown = this.drawn(frame, MOST_BLOCKS);
+		this.blocks.replaceChildren(blockTable(this.shown));
+		this.box.querySelector("output").textContent = text;
+		this.slider.setAttribute("aria-valuetext", text);
 		this.box.querySelector(".caches tbody").replaceChildren(
 			...frame.caches.map(cacheRow));
 		this.choose(this.chosen);
 	}
 
-	label(frame) {
-		const number = Number(this.slider.value) + 1;
-		let text = `second ${frame.t}, frame ${number} of ` +
+	drawn(frame, most) {
+		return frame.blocks.slice(0, most)
+			.map((i) => this.data.blocks[i]);
+	}
+
+	label(index, most) {
+		const frame = this.data.frames[index];
+		let text = `second ${frame.t}, frame ${index + 1} of ` +
 			`${this.data.frames.length}, ` +
 			`${frame.blocks.length} pageblocks`;
 
-		if (frame.blocks.length > MOST_BLOCKS)
-			text += `, the first ${MOST_BLOCKS} drawn`;
-		this.box.querySelector("output").textContent = text;
-		this.slider.setAttribute("aria-valuetext", text);
+		if (frame.blocks.length > most)
+			text += `, the first ${most} drawn`;
+		return text;
+	}
+
+	// --- on paper ---
+
+	// From the first to the last, evenly, and that of the slider.
+	chosenFrames() {
+		const last = this.data.frames.length - 1;
+		const steps = Math.min(last, FRAMES_ON_PAPER - 1);
+		const chosen = new Set([last, Number(this.slider.value)]);
+
+		for (let i = 0; i < steps; i++)
+			chosen.add(Math.round(last * i / steps));
+		return [...chosen].sort((a, b) => a - b);
+	}
+
+	print() {
+		this.box.querySelector(".paper").replaceChildren(
+			...this.chosenFrames().flatMap((index) => [
+				element("h4", this.label(index, MOST_ON_PAPER)),
+				blockTable(this.drawn(this.data.frames[index],
+					MOST_ON_PAPER))]));
 	}
 
 	// --- one of the blocks ---
@@ -211,7 +247,10 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const pictures = [...document.querySelectorAll(".map")].map((box) =>
 	new Picture(box, data[Number(box.dataset.map)]));
 
-// The colours are others then, and those of paper are the light ones.
-for (const query of ["(prefers-color-scheme: dark)", "print"])
-	matchMedia(query).addEventListener("change", () =>
-		pictures.forEach((p) => p.show()));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
+	pictures.forEach((p) => p.show()));
+// Not before, as there may be thousands of lines; in light colours.
+matchMedia("print").addEventListener("change", (e) => {
+	if (e.matches)
+		pictures.forEach((p) => p.print());
+});
