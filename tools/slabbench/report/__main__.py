@@ -123,7 +123,7 @@ def report(output, path):
         folder = Folder(path, output)
         for file in folder.left_out:
             say(f"{file}: left out: no name that the report knows")
-        data = json.dumps([p.data() for p in folder.pictures],
+        data = json.dumps([inside.picture_data(p) for p in folder.pictures],
                           separators=(",", ":"))
         text = page.page(f"slabbench report: {path.resolve().name}",
                          list(sections(folder)), data)

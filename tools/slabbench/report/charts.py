@@ -19,6 +19,10 @@ SIZE = (820, 400)
 MANY_BARS = 13
 
 
+# More points than a line has room for.
+MOST_POINTS = 400
+
+
 class Unavailable(Exception):
     """gnuplot is not there, or failed."""
 
@@ -120,6 +124,14 @@ class Chart:
                 "font 'sans-serif,13'", f"set output '{folder}/{number}.svg'",
                 *self._data(number), *self._axes(),
                 self._plots(number, colours), "set output"]
+
+
+def thinned(points):
+    """So few that a chart has room for them, the last among them; and how
+    many each stands for."""
+    step = -(-len(points) // MOST_POINTS)
+    kept = points[::step]
+    return kept if kept[-1] == points[-1] else kept + points[-1:], step
 
 
 def quoted(text):

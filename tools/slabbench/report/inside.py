@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The sections of the page that look into allocators."""
 
-from charts import Chart
+import json
+
+from charts import Chart, thinned
 from memmap import KINDS, hit_rate
 from page import details, escape, figure, number, table
 
 PAGE_KB = 4
-
-# More points than a chart has room for.
-MOST_POINTS = 400
 
 LEGEND = {
     "free": "free", "released": "free, without memory",
@@ -28,7 +27,7 @@ def percent(part):
 
 
 def cache_row(cache):
-    """What the script of the page writes for other frames, too."""
+    """Cells as CACHE_HEAD has it."""
     slots = cache["slots"]
     room = cache["objects"]
     return [cache["name"], cache["node"], f"{cache['size']:,}",
@@ -40,6 +39,24 @@ def cache_row(cache):
             *(f"{n:,}" for n in cache["barn"]),
             f"{sum(s[1] + s[3] for s in slots):,}",
             str(sum(s[5] is not None for s in slots))]
+
+
+def cache_rows(frame):
+    """Of all caches."""
+    return [cache_row(c) for c in frame.caches.values()]
+
+
+def picture_data(pic):
+    """For the script of the page: each pageblock once, however many frames
+    show it as it is, as most do not change from one second to the next."""
+    blocks = {}
+    frames = []
+    for frame in pic.frames:
+        indices = [blocks.setdefault(json.dumps(b), len(blocks))
+                   for b in frame.blocks]
+        frames.append({"t": frame.seconds, "blocks": indices,
+                       "owners": frame.owners(), "caches": cache_rows(frame)})
+    return {"frames": frames, "blocks": [json.loads(b) for b in blocks]}
 
 
 def pages_table(picture):
@@ -61,10 +78,11 @@ def legend():
 def picture(pic, index):
     """The script draws into it; the tables are there without one."""
     last = len(pic.frames) - 1
+    caches = table(CACHE_HEAD, cache_rows(pic.frames[last]),
+                   caption="classes, sheaves and barns in this frame")
     unknown = sorted({w for f in pic.frames for w in f.unknown})
     note = (f"<p class=quiet>Lines that this page does not know: "
             f"{escape(', '.join(unknown))}.</p>" if unknown else "")
-    caches = [cache_row(c) for c in pic.frames[last].caches.values()]
     return f"""<div class=map data-map={index}>
 <h3>{escape(pic.name)}</h3>
 <div class=controls>
@@ -81,8 +99,7 @@ def picture(pic, index):
 <div class=paper></div>
 <noscript><p>The picture needs JavaScript; these tables do not.</p></noscript>
 {note}{details("data: pages at each frame", pages_table(pic))}
-<div class=caches>{table(CACHE_HEAD, caches, words=1, caption="classes, "
-                         "sheaves and barns in this frame")}</div>
+<div class=caches>{caches}</div>
 </div>"""
 
 
@@ -108,12 +125,6 @@ def class_charts(pic):
 
 # --- others ---
 
-def _thinned(points):
-    step = -(-len(points) // MOST_POINTS)
-    kept = points[::step]
-    return kept if kept[-1] == points[-1] else kept + [points[-1]]
-
-
 def history_charts(histories):
     """Memory that may be written to, and what was given back of it."""
     mapped = Chart("mapped to be written to, without a file, over time",
@@ -121,7 +132,7 @@ def history_charts(histories):
     given = Chart("given back by madvise(), added up", "seconds", "MiB",
                   kind="steps")
     for history in histories:
-        points = _thinned(history.busiest.points)
+        points, _ = thinned(history.busiest.points)
         mapped.add(history.name, [(t, b / 2**20) for t, b, _ in points])
         if points[-1][2]:
             given.add(history.name, [(t, g / 2**20) for t, _, g in points])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The sections of the page that say what runs have measured."""
 
-from charts import Chart
+from charts import Chart, thinned
 from page import number, table
 from runs import MACHINE, Figures, figures, grouped
 
@@ -12,13 +12,19 @@ KINDS_OF_CALL = (("alloc_", "allocations"), ("free_", "frees"), ("", "both"))
 # The mark at which a scenario's time begins (tools/slabbench/reclaim.h).
 ZERO_MARK = {"collapse": 1, "idle": 1, "redis": 1, "frag": 2, "diurnal": 0}
 
-# More than a chart has room for.
-MOST_POINTS = 400
+
+def by_row(runs):
+    """What charts are of: the label, the threads, and runs by allocator."""
+    groups = grouped(runs, lambda r: (r.label, r.threads))
+    for (label, threads), of_row in groups.items():
+        yield label, threads, grouped(of_row, lambda r: r.allocator)
 
 
-def label_with_threads(run):
-    """A row of a table, but for the allocator."""
-    return run.label, run.threads
+def cells_of(runs):
+    """What lines of tables are of: their first cells, and the runs."""
+    for label, threads, by_name in by_row(runs):
+        for name, of in by_name.items():
+            yield [label, name, threads, len(of)], of
 
 
 def _over(runs, figure):
@@ -79,14 +85,13 @@ def throughput_table(runs):
     """Median and spread of each row."""
     rows = []
     timed = [r for r in runs if r.ns_per_op]
-    for (label, threads), of_row in grouped(timed, label_with_threads).items():
-        for name, of in grouped(of_row, lambda r: r.allocator).items():
-            ns = figures(of, "ns_per_op")
-            peak = _over(of, _peak_mib)
-            rows.append([label, name, threads, len(of), number(ns.median),
-                         f"{ns.spread:.1f} %", number(ns.least),
-                         number(ns.most), number(1e3 / ns.median),
-                         number(peak[0] if peak else None)])
+    for cells, of in cells_of(timed):
+        ns = figures(of, "ns_per_op")
+        peak = _over(of, _peak_mib)
+        rows.append([*cells, number(ns.median), f"{ns.spread:.1f} %",
+                     number(ns.least), number(ns.most),
+                     number(1e3 / ns.median),
+                     number(peak[0] if peak else None)])
     return table(["workload", "allocator", "threads", "runs", "ns/op", "spread",
                   "least", "most", "Mop/s", "peak MiB"], rows, words=2,
                  caption="median of the runs; spread: from the least to the "
@@ -108,12 +113,12 @@ def instructions_table(runs):
 def latency_charts(runs):
     """Percentiles, a chart for each row and kind of call."""
     charts = []
-    for (label, threads), rows in grouped(runs, label_with_threads).items():
+    for label, threads, by_name in by_row(runs):
         for prefix, what in KINDS_OF_CALL:
             chart = Chart(f"{label}: latency of {what}, threads: {threads}", "",
                           "ns", kind="points", ticks=PERCENTILE_NAMES,
                           logy=True)
-            for name, of in grouped(rows, lambda r: r.allocator).items():
+            for name, of in by_name.items():
                 keys = [figures(of, f"{prefix}{p}_ns") for p in PERCENTILES]
                 if all(keys):
                     chart.add(name, [(i, k.median, k.least, k.most)
@@ -132,22 +137,17 @@ def _zero_ms(run):
     return run.marks[mark][0]
 
 
-def _thinned(points):
-    step = -(-len(points) // MOST_POINTS)
-    return points[::step], step
-
-
 def memory_charts(runs):
     """Held and live, of the first run of each."""
     charts = []
     series = [r for r in runs if r.series]
-    for (label, threads), rows in grouped(series, label_with_threads).items():
+    for label, threads, by_name in by_row(series):
         chart = Chart(f"{label}: held over time, threads: {threads}", "seconds",
                       "MiB held")
         thinnest = 1
-        for name, of in grouped(rows, lambda r: r.allocator).items():
+        for name, of in by_name.items():
             zero = _zero_ms(of[0])
-            points, step = _thinned(of[0].series)
+            points, step = thinned(of[0].series)
             thinnest = max(thinnest, step)
             chart.add(name, [((ms - zero) / 1e3, held / 1024)
                              for ms, _, held in points])
@@ -170,18 +170,16 @@ def memory_table(runs):
     """What was held at the most and at the end."""
     rows = []
     series = [r for r in runs if r.series]
-    for (label, threads), of_row in grouped(series, label_with_threads).items():
-        for name, of in grouped(of_row, lambda r: r.allocator).items():
-            held = figures(of, "held_kb")
-            peak = Figures([max(p[2] for p in r.series + r.marks) / 1024
-                            for r in of])
-            live = Figures([r.series[-1][1] / 1024 for r in of])
-            ratio = _over(of, _held_ratio)
-            rows.append([label, name, threads, len(of), number(peak.median),
-                         number(live.median),
-                         number(held.median / 1024 if held else None),
-                         f"{held.spread:.1f} %" if held else "–",
-                         number(ratio[0] if ratio else None)])
+    for cells, of in cells_of(series):
+        held = figures(of, "held_kb")
+        peak = Figures([max(p[2] for p in r.series + r.marks) / 1024
+                        for r in of])
+        live = Figures([r.series[-1][1] / 1024 for r in of])
+        ratio = _over(of, _held_ratio)
+        rows.append([*cells, number(peak.median), number(live.median),
+                     number(held.median / 1024 if held else None),
+                     f"{held.spread:.1f} %" if held else "–",
+                     number(ratio[0] if ratio else None)])
     return table(["scenario", "allocator", "threads", "runs", "most held MiB",
                   "live at the end", "held at the end", "spread", "held/live"],
                  rows, words=2, caption="RSS and HugetlbPages without the "
@@ -200,10 +198,10 @@ def _frag(run):
 def fragmentation_charts(runs):
     """Held by live, one for each row."""
     charts = []
-    for (label, threads), rows in grouped(runs, label_with_threads).items():
+    for label, threads, by_name in by_row(runs):
         chart = Chart(f"{label}: fragmentation, threads: {threads}", "",
                       "bytes held for a byte live", kind="bars")
-        for name, of in grouped(rows, lambda r: r.allocator).items():
+        for name, of in by_name.items():
             over = _over(of, _frag)
             if over:
                 chart.add(name, [(None, *over)])
@@ -215,16 +213,14 @@ def fragmentation_charts(runs):
 def fragmentation_table(runs):
     """With what of it is inside of objects, and what outside."""
     rows = []
-    for (label, threads), of_row in grouped(runs, label_with_threads).items():
-        for name, of in grouped(of_row, lambda r: r.allocator).items():
-            ratio = Figures([_frag(r) for r in of])
-            inside = figures(of, "internal_frag_ratio")
-            outside = figures(of, "external_frag_ratio")
-            if ratio:
-                rows.append([label, name, threads, len(of),
-                             number(ratio.median), f"{ratio.spread:.1f} %",
-                             number(inside.median if inside else None),
-                             number(outside.median if outside else None)])
+    for cells, of in cells_of(runs):
+        ratio = Figures([_frag(r) for r in of])
+        inside = figures(of, "internal_frag_ratio")
+        outside = figures(of, "external_frag_ratio")
+        if ratio:
+            rows.append([*cells, number(ratio.median), f"{ratio.spread:.1f} %",
+                         number(inside.median if inside else None),
+                         number(outside.median if outside else None)])
     return table(["workload", "allocator", "threads", "runs", "held/live",
                   "spread", "inside of objects", "outside"], rows,
                  words=2) if rows else ""

@@ -1,11 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Memory maps (Documentation/admin-guide/memmap.rst), frames of one picture.
+"""Memory maps (Documentation/admin-guide/memmap.rst), frames of one picture."""
 
-Each pageblock is written into the page once, however many frames show it as it
-is: most of them do not change from one second to the next.
-"""
-
-import json
 import re
 
 from runs import Bad
@@ -116,6 +111,11 @@ class Frame:
         self.caches[name, int(node)]["barn"] = [int(full), int(empty),
                                                 int(objects)]
 
+    def owners(self):
+        """CPUs, by the first page of the slab that is theirs."""
+        return {slot[5]: slot[0] for cache in self.caches.values()
+                for slot in cache["slots"] if slot[5] is not None}
+
     def _slot(self, name, node, index, main, room, spare, spare_room, slab, *_):
         self.caches[name, int(node)]["slots"].append(
             [int(index), int(main), int(room), int(spare), int(spare_room),
@@ -128,20 +128,6 @@ class Picture:
     def __init__(self, name, frames):
         self.name = name
         self.frames = sorted(frames, key=lambda f: f.seconds)
-
-    def data(self):
-        """For the script of the page."""
-        blocks = {}
-        frames = []
-        for frame in self.frames:
-            indices = [blocks.setdefault(json.dumps(b), len(blocks))
-                       for b in frame.blocks]
-            frames.append({
-                "t": frame.seconds, "blocks": indices, "pages": frame.pages,
-                "caches": list(frame.caches.values()),
-            })
-        return {"name": self.name, "frames": frames,
-                "blocks": [json.loads(b) for b in blocks]}
 
 
 def hit_rate(cache, what):

@@ -28,14 +28,6 @@ function element(name, text) {
 	return e;
 }
 
-function percent(part, whole) {
-	return whole ? `${(100 * part / whole).toFixed(1)} %` : "–";
-}
-
-function share(fast, slow) {
-	return percent(fast, fast + slow);
-}
-
 // --- a pageblock ---
 
 function paint(canvas, block, palette) {
@@ -62,8 +54,8 @@ function blockRow(block, palette) {
 	picture.className = "picture";
 	picture.append(canvas);
 	row.append(element("th", block.n), element("td", block.node),
-		element("td", `${block.backing} ${block.flags}`.trim()), picture,
-		element("td", block.free), element("td", block.released),
+		element("td", `${block.backing} ${block.flags}`.trim()),
+		picture, element("td", block.free), element("td", block.released),
 		element("td", block.hollow));
 	return row;
 }
@@ -83,26 +75,16 @@ function blockTable(blocks) {
 	return table;
 }
 
-// CPUs by the first page of the slab that is theirs.
-function owners(frame) {
-	const of = new Map();
-
-	for (const cache of frame.caches)
-		for (const slot of cache.slots)
-			if (slot[5] !== null)
-				of.set(slot[5], `CPU ${slot[0]}`);
-	return of;
-}
-
 function describe(block, frame) {
-	const of = owners(frame);
-	const words = block.runs.map(([at, pages, kind, cache, out, objects]) => {
+	const words = block.runs.map((run) => {
+		const [at, pages, kind, cache, out, objects] = run;
 		const pfn = block.n * BLOCK_PAGES + at;
 		let text = `${pfn}: ${pages} ${KINDS[kind]}`;
 
 		if (cache)
 			text += ` ${cache} ${out}/${objects}`;
-		return of.has(pfn) ? `${text} of ${of.get(pfn)}` : text;
+		return pfn in frame.owners ?
+			`${text} of CPU ${frame.owners[pfn]}` : text;
 	});
 
 	return `Pageblock ${block.n}, node ${block.node}, ${block.backing} ` +
@@ -113,18 +95,11 @@ function describe(block, frame) {
 
 // --- a frame ---
 
-function cacheRow(c) {
-	const inSlots = c.slots.reduce((sum, s) => sum + s[1] + s[3], 0);
-	const slabs = c.slots.filter((s) => s[5] !== null).length;
-	const cells = [c.node, c.size, c.active, c.objects,
-		percent(c.active, c.objects), share(c.fast_allocs, c.slow_allocs),
-		share(c.fast_frees, c.slow_frees), c.refills, c.flushes, ...c.barn,
-		inSlots, slabs];
-	const row = element("tr"), name = element("th", c.name);
+function cacheRow([cache, ...cells]) {
+	const row = element("tr"), name = element("th", cache);
 
 	name.scope = "row";
-	row.append(name, ...cells.map((v) => element("td",
-		typeof v === "number" ? v.toLocaleString("en") : v)));
+	row.append(name, ...cells.map((v) => element("td", v)));
 	return row;
 }
 
