@@ -267,6 +267,10 @@ if can_trace; then
 else
 	echo "SKIP histories: strace is not here, or may not trace"
 fi
+# A sanitizer that looks for leaks traces itself, which strace does already.
+case ${SAN:-} in
+*address*) export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" ;;
+esac
 # shellcheck disable=SC2086 # two words, or none
 check "memory maps" gives 0 reclaim -w collapse -p rn,glibc -r 1 --peak 4M \
 	--idle 2 --memmap "$dir" --json "$tmp/json" $syscalls
