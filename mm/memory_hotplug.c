@@ -12,6 +12,7 @@
  *         long runs: mprotect in place -> bind, name -> caller publishes
  *   down  one mmap(PROT_NONE, MAP_FIXED), which replaces atomically
  *   blank madvise(MADV_DONTNEED): still mapped, and zero
+ * What is reserved is not for core files, what is accessible is.
  *
  * Hugetlb pages are populated before they are moved in, since that is where
  * they fail. Others are populated after it: a mapping that was populated
@@ -71,6 +72,29 @@ void vma_name(void *p, size_t bytes, const char *name)
 	errno = saved;
 }
 
+/*
+ * Where the kernel refuses, a core file has zeroes too many or lacks something:
+ * not worth a failure.
+ */
+static void advise_dump(void *p, size_t bytes, int advice)
+{
+	int saved = errno;
+
+	madvise(p, bytes, advice);
+	errno = saved;
+}
+
+void vma_reserved(void *p, size_t bytes, const char *name)
+{
+	vma_name(p, bytes, name);
+	advise_dump(p, bytes, MADV_DONTDUMP);
+}
+
+void vma_opened(void *p, size_t bytes)
+{
+	advise_dump(p, bytes, MADV_DODUMP);
+}
+
 bool blocks_rereserve(u32 block, u32 nr)
 {
 	void *p = block_ptr(block);
@@ -79,7 +103,7 @@ bool blocks_rereserve(u32 block, u32 nr)
 			 -1, 0);
 
 	if (got == p) {
-		vma_name(p, bytes, "libslab");
+		vma_reserved(p, bytes, "libslab");
 		return true;
 	}
 	/* A kernel before 4.17 takes the address for a hint. */
@@ -248,8 +272,13 @@ static bool opens_in_place(const struct bringup *how)
 
 static enum step open_in_place(u32 block, u32 nr)
 {
-	return mprotect(block_ptr(block), blocks_bytes(nr),
-			PROT_READ | PROT_WRITE) ? STEP_NO_MEMORY : STEP_OK;
+	void *p = block_ptr(block);
+	size_t bytes = blocks_bytes(nr);
+
+	if (mprotect(p, bytes, PROT_READ | PROT_WRITE))
+		return STEP_NO_MEMORY;
+	vma_opened(p, bytes);
+	return STEP_OK;
 }
 
 /*
@@ -331,8 +360,7 @@ static enum step online_lazy(u32 block, u32 nr, int node,
 
 	if (how->backing == BACKING_THP && !thp_enabled())
 		return STEP_UNSUPPORTED;
-	if (more_than_there_is(bytes) ||
-	    mprotect(p, bytes, PROT_READ | PROT_WRITE))
+	if (more_than_there_is(bytes) || open_in_place(block, nr))
 		return STEP_NO_MEMORY;
 	vma_name(p, bytes, "libslab-run");
 	if (!mempolicy_bind(p, bytes, node, false))
@@ -448,7 +476,7 @@ bool blocks_offline(u32 block, u32 nr)
 	if (mmap(p, bytes, PROT_NONE, RESERVED | MAP_FIXED, -1, 0) ==
 	    MAP_FAILED)
 		return false;
-	vma_name(p, bytes, "libslab");
+	vma_reserved(p, bytes, "libslab");
 	drop_descriptors(block, nr);
 	return true;
 }

@@ -132,6 +132,7 @@ int meta_open(void *p, size_t bytes)
 		return 0;
 	if (mprotect((void *)start, end - start, PROT_READ | PROT_WRITE))
 		return -ENOMEM;
+	vma_opened((void *)start, end - start);
 	for (; start < end; start += META_UNIT)
 		__atomic_store_n(open_cache_slot(start), start,
 				 __ATOMIC_RELEASE);
@@ -156,7 +157,7 @@ void *meta_reserve(size_t bytes, int prot)
 
 	if (p == MAP_FAILED)
 		return NULL;
-	vma_name(p, whole, "libslab-tables");
+	vma_reserved(p, whole, "libslab-tables");
 	return (void *)ALIGN((uintptr_t)p, META_UNIT);
 }
 

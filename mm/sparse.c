@@ -110,7 +110,7 @@ static int reserve(size_t bytes, size_t apart, size_t align)
 		munmap(p, all);
 		return -ENOMEM;
 	}
-	vma_name(p, all, "libslab");
+	vma_reserved(p, all, "libslab");
 	return 0;
 }
 
@@ -145,7 +145,7 @@ static bool reserve_at(uintptr_t at, size_t bytes)
 		       RESERVED | MAP_FIXED_NOREPLACE, -1, 0);
 
 	if (p == (void *)at) {
-		vma_name(p, bytes, "libslab");
+		vma_reserved(p, bytes, "libslab");
 		return true;
 	}
 	/* A kernel before 4.17 takes the address for a hint. */

@@ -531,6 +531,12 @@ bool blocks_move(u32 from, u32 to, u32 nr, bool *lost);
 bool pages_discard(u32 pfn, u32 nr);
 int populate(void *p, size_t bytes);
 void vma_name(void *p, size_t bytes, const char *name);
+/*
+ * Mapped, and nobody's yet: its name, and that core files are to lack it. Later
+ * a part of it was made accessible in its place, for the first time or again.
+ */
+void vma_reserved(void *p, size_t bytes, const char *name);
+void vma_opened(void *p, size_t bytes);
 
 /* --- hugetlb.c --- */
 
