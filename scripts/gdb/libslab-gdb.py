@@ -13,7 +13,6 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 # pylint: disable=unused-import,wrong-import-position
-import libslab.gcore
 import libslab.objects
 import libslab.slabinfo
 import libslab.vmstat
