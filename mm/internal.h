@@ -362,6 +362,7 @@ int mempolicy_init(void);	/* 0 or -errno */
 unsigned int nr_cpu_ids(void);	/* highest possible CPU + 1 */
 int nr_node_ids(void);		/* highest possible node + 1, at most 64 */
 bool node_has_memory(int node);	/* and the thread's cpuset allows it */
+int cpu_to_node(unsigned int cpu);	/* where it is, with memory or without */
 /* The node that this thread's policy, as last known, has for a CPU. */
 int cpu_to_mem(unsigned int cpu);
 int numa_local_node(void);	/* for the CPU that asks; or whose turn it is */

@@ -81,14 +81,17 @@ static __no_tsan u32 walk_slab(struct walk *w, const struct page *slab,
 			       const struct rn_cache *c)
 {
 	const struct page *h = slab_hollow(slab);
-	unsigned int spare = READ_ONCE(slab->nr_free) +
+	unsigned int nr_free = READ_ONCE(slab->nr_free);
+	unsigned int spare = nr_free +
 		READ_ONCE(slab->nr_private) + READ_ONCE(h->nr_hollow) +
 		c->objects - min(READ_ONCE(slab->fresh), c->objects);
+	u8 state = READ_ONCE(slab->state);
 
-	seq_printf(w->s, "slab %u %u %s %s %u %u %d\n", w->pfn, c->pages,
-		   c->name, state_name(READ_ONCE(slab->state)),
+	seq_printf(w->s, "slab %u %u %s %s %u %u %d %u\n", w->pfn, c->pages,
+		   c->name, state_name(state),
 		   c->objects - min(spare, (unsigned int)c->objects),
-		   c->objects, __builtin_popcountll(READ_ONCE(h->hollow)));
+		   c->objects, __builtin_popcountll(READ_ONCE(h->hollow)),
+		   state == SLAB_ACTIVE ? nr_free : 0);
 	return c->pages;
 }
 
@@ -168,6 +171,14 @@ static void walk_zone(struct seq *s, struct zone *z)
 
 /* --- caches --- */
 
+static void write_or_dash(struct seq *s, long n)
+{
+	if (n < 0)
+		seq_printf(s, " -");
+	else
+		seq_printf(s, " %ld", n);
+}
+
 static __no_tsan void write_slot(struct seq *s, const struct rn_cache *c,
 				 int node, u32 index)
 {
@@ -185,12 +196,11 @@ static __no_tsan void write_slot(struct seq *s, const struct rn_cache *c,
 	}
 	if (!room[0] && !room[1] && !active)
 		return;
-	seq_printf(s, "slot %s %d %u %u %u %u %u ", c->name, node, index,
+	seq_printf(s, "slot %s %d %u %u %u %u %u", c->name, node, index,
 		   have[0], room[0], have[1], room[1]);
-	if (active)
-		seq_printf(s, "%u\n", page_to_pfn(active));
-	else
-		seq_printf(s, "-\n");
+	write_or_dash(s, active ? page_to_pfn(active) : -1L);
+	write_or_dash(s, percpu_node(index));
+	seq_printf(s, "\n");
 }
 
 static void write_cache_on(struct seq *s, struct rn_cache *c, int node)
@@ -220,9 +230,9 @@ static void write_cache_on(struct seq *s, struct rn_cache *c, int node)
  *
  * Lines of words (Documentation/admin-guide/memmap.rst): pageblocks with the
  * slabs, runs and free pages in them, then caches with their barns and the
- * slots of CPUs. Some 40 bytes for each slab. Exact when nobody allocates; else parts
- * are from different moments, and a slab may be said to be what has come in its
- * place.
+ * slots of CPUs. Some 40 bytes for each slab. Exact when nobody allocates; else
+ * parts are from different moments, and a slab may be said to be what has come
+ * in its place.
  *
  * Context: MT-safe; takes locks of the page allocator.
  * Return: 0, or -errno of write(2); -ENOMEM where the library cannot start.

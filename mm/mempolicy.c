@@ -375,7 +375,7 @@ static int local_for(const struct thread_policy *p, int home)
 }
 
 /* Of a CPU that came after the start, node 0. */
-static int home_of(unsigned int cpu)
+int cpu_to_node(unsigned int cpu)
 {
 	return cpu < cpu_ids ? cpu_home[cpu] : 0;
 }
@@ -384,7 +384,7 @@ static int home_here(void)
 {
 	int cpu = sched_getcpu();
 
-	return home_of(max(cpu, 0));
+	return cpu_to_node(max(cpu, 0));
 }
 
 static int the_node(void)
@@ -396,7 +396,7 @@ int cpu_to_mem(unsigned int cpu)
 {
 	if (!numa_several())
 		return the_node();
-	return local_for(policy(), home_of(cpu));
+	return local_for(policy(), cpu_to_node(cpu));
 }
 
 int numa_local_node(void)

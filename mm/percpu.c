@@ -163,6 +163,11 @@ u32 percpu_indices(void)
 	return pcpu.nr;
 }
 
+int percpu_node(u32 index)
+{
+	return pcpu.cid ? -1 : cpu_to_node(index);
+}
+
 struct slot *slot_of(unsigned int row, u32 index)
 {
 	return (struct slot *)(pcpu.slots + ((size_t)index << SLOTS_SHIFT) +

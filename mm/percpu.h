@@ -206,6 +206,8 @@ void percpu_for_each(unsigned int row, percpu_look_t look, void *arg);
 struct slot *slot_of(unsigned int row, u32 index);
 bool slot_is_open(unsigned int row, u32 index);	/* for writing */
 u32 percpu_indices(void);	/* 0 to this, less one */
+/* The node of the CPU whose index it is; -1: of any CPU (mm_cid). */
+int percpu_node(u32 index);
 bool percpu_fence(void);	/* of sequences on every CPU; false: refused */
 
 void percpu_after_fork(void);

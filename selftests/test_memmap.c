@@ -74,13 +74,15 @@ static void read_block(const char *line)
 
 static void read_slab(const char *line)
 {
-	unsigned int pfn, pages, out, objects, hollow;
+	unsigned int pfn, pages, out, objects, hollow, queued;
 	char name[64], state[16];
 	struct cache *c;
 
-	ck_assert_int_eq(sscanf(line, "slab %u %u %63s %15s %u %u %u", &pfn,
-				&pages, name, state, &out, &objects, &hollow), 7);
-	ck_assert_uint_le(out, objects);
+	ck_assert_int_eq(sscanf(line, "slab %u %u %63s %15s %u %u %u %u", &pfn,
+				&pages, name, state, &out, &objects, &hollow,
+				&queued), 8);
+	ck_assert_uint_le(out + queued, objects);
+	ck_assert(!queued || !strcmp(state, "active"));
 	ck_assert_uint_le(hollow, pages);
 	covers(pfn, pages, line);
 	c = cache_named(name);
@@ -94,7 +96,7 @@ static void read_caches(const char *line)
 {
 	unsigned long objects, size, active, all;
 	unsigned int node, full, empty, index, have[2], room[2];
-	char name[64], slab[16];
+	char name[64], slab[16], home[16];
 	struct cache *c;
 
 	if (sscanf(line, "cache %63s %u %lu %lu %lu", name, &node, &size,
@@ -106,9 +108,9 @@ static void read_caches(const char *line)
 	} else if (sscanf(line, "barn %63s %u %u %u %lu", name, &node, &full,
 			  &empty, &objects) == 5) {
 		cache_named(name)->held += objects;
-	} else if (sscanf(line, "slot %63s %u %u %u %u %u %u %15s", name, &node,
-			  &index, &have[0], &room[0], &have[1], &room[1],
-			  slab) == 8) {
+	} else if (sscanf(line, "slot %63s %u %u %u %u %u %u %15s %15s", name,
+			  &node, &index, &have[0], &room[0], &have[1],
+			  &room[1], slab, home) == 9) {
 		ck_assert_uint_le(have[0], room[0]);
 		ck_assert_uint_le(have[1], room[1]);
 		cache_named(name)->held += have[0] + have[1];

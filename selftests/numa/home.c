@@ -12,8 +12,11 @@
 #include <pthread.h>
 #include <rn/pages.h>
 #include <rn/slab.h>
+#include <rn/vmstat.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define OBJECTS	1000000
 #define RING	4096		/* a power of two */
@@ -114,6 +117,21 @@ static unsigned long look_at_node(int node)
 	return look.objects;
 }
 
+/* Slots of CPUs of node @home, in the map, that have objects of another one. */
+static unsigned int away_in_map(int node, int home)
+{
+	char *text = dump_text(rn_memmap), *at = text, *line;
+	unsigned int have[2], slots = 0;
+	int of, whose;
+
+	while ((line = strsep(&at, "\n")))
+		slots += sscanf(line, "slot home %d %*u %u %*u %u %*u %*s %d",
+				&of, &have[0], &have[1], &whose) == 4 &&
+			 of == node && whose == home && have[0] + have[1];
+	free(text);
+	return slots;
+}
+
 static void blocks_up(unsigned int *up)
 {
 	for (int n = 0; n < nodes_possible(); n++)
@@ -158,6 +176,8 @@ START_TEST(objects_go_home)
 	ck_assert_uint_eq(info.active, 0);
 	/* All slabs are the producer's: the consumer has allocated nothing. */
 	ck_assert_uint_eq(cache->node[near]->nr_slabs, info.slabs);
+	ck_assert_uint_gt(away_in_map(near, far), 0);
+	ck_assert_uint_eq(away_in_map(far, near), 0);
 	at_home = look_at_node(near);
 	ck_assert_uint_gt(at_home, 0);
 	for (int n = 0; n < nodes_possible(); n++)
