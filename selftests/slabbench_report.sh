@@ -130,7 +130,7 @@ frame()		# objects that are out of a slab
 	cat <<-MAP
 	memmap - version: 1.0
 	block 0 0 hugetlb 100 40 0 whole
-	slab 0 1 kmalloc-16 active $1 256 0
+	slab 0 1 kmalloc-16 active $1 256 0 17
 	slab 1 3 kmalloc-64 partial $1 200 1
 	free 4 60
 	released 64 40
@@ -139,7 +139,7 @@ frame()		# objects that are out of a slab
 	free 804 220
 	cache kmalloc-16 0 16 10 256 75 25 30 10 3 2
 	barn kmalloc-16 0 4 5 600
-	slot kmalloc-16 0 1 20 32 11 32 0
+	slot kmalloc-16 0 1 20 32 11 32 0 1
 	later words
 	MAP
 }
@@ -184,6 +184,7 @@ check "pages at each frame" page_has \
 check "hit rates" page_has "<td>75.0 %</td><td>75.0 %</td><td>3</td><td>2</td>"
 check "sheaves" page_has \
 	"<td>4</td><td>5</td><td>600</td><td>31</td><td>1</td>"
+check "remote frees" page_has "<td>31</td><td>1</td><td>17</td><td>31</td>"
 check "a chart for each" [ "$(grep -c '<svg' "$page")" -ge 6 ]
 check "each with its data" [ "$(grep -c '<figure>' "$page")" -eq \
 	"$(grep -c '<summary>data</summary>' "$page")" ]
@@ -418,7 +419,7 @@ colours()
 		media print,dark eval '"paper " + fill()'
 	check "are of what lies there" said "5 true true" "another frame true"
 	check "classes are what the table had" said \
-		"classes kmalloc-16016102563.9 %75.0 %75.0 %3245600311"
+		"classes kmalloc-16016102563.9 %75.0 %75.0 %32456003111731"
 	check "curves are there" said "curves true" \
 		"reclaim collapse: held over time, threads: 1"
 	check "in the colours of the page" said "light rgb(221, 221, 221)" \

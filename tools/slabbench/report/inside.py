@@ -18,7 +18,8 @@ LEGEND = {
 
 CACHE_HEAD = ("cache", "node", "bytes", "in use", "room for", "fill",
               "alloc hits", "free hits", "refills", "flushes", "full sheaves",
-              "empty sheaves", "in barn", "in CPUs", "CPUs with a slab")
+              "empty sheaves", "in barn", "in CPUs", "CPUs with a slab",
+              "freed to these", "in CPUs of other nodes")
 
 
 def percent(part):
@@ -38,7 +39,8 @@ def cache_row(cache):
             f"{cache['refills']:,}", f"{cache['flushes']:,}",
             *(f"{n:,}" for n in cache["barn"]),
             f"{sum(s[1] + s[3] for s in slots):,}",
-            str(sum(s[5] is not None for s in slots))]
+            str(sum(s[5] is not None for s in slots)),
+            f"{cache['queued']:,}", f"{cache['away']:,}"]
 
 
 def cache_rows(frame):

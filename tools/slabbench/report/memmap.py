@@ -36,6 +36,7 @@ class Frame:
         self.caches = {}
         self.pages = dict.fromkeys(KINDS, 0)
         self.unknown = set()
+        self._queued = {}
         self._rest = None
         self._read()
 
@@ -92,9 +93,12 @@ class Frame:
         if pages > inside:
             self._rest = (pfn + inside, pages - inside, kind, *more)
 
-    def _slab(self, pfn, pages, cache, state, out, objects, hollow, *_):
+    def _slab(self, pfn, pages, cache, state, out, objects, hollow, queued=0,
+              *_):
         if state not in STATES:
             raise ValueError(state)
+        of = cache, self.blocks[-1]["node"]
+        self._queued[of] = self._queued.get(of, 0) + int(queued)
         self._run(int(pfn), int(pages), state, cache, int(out), int(objects),
                   int(hollow))
 
@@ -104,7 +108,8 @@ class Frame:
         cache = {k: int(v) for k, v in zip(CACHE_WORDS, counts, strict=False)}
         if len(cache) < len(CACHE_WORDS):
             raise ValueError("too few words")
-        cache.update(name=name, node=int(node), slots=[], barn=[0, 0, 0])
+        cache.update(name=name, node=int(node), slots=[], barn=[0, 0, 0],
+                     queued=self._queued.get((name, int(node)), 0), away=0)
         self.caches[name, int(node)] = cache
 
     def _barn(self, name, node, full, empty, objects, *_):
@@ -116,10 +121,14 @@ class Frame:
         return {slot[5]: slot[0] for cache in self.caches.values()
                 for slot in cache["slots"] if slot[5] is not None}
 
-    def _slot(self, name, node, index, main, room, spare, spare_room, slab, *_):
-        self.caches[name, int(node)]["slots"].append(
+    def _slot(self, name, node, index, main, room, spare, spare_room, slab,
+              home="-", *_):
+        cache = self.caches[name, int(node)]
+        cache["slots"].append(
             [int(index), int(main), int(room), int(spare), int(spare_room),
              None if slab == "-" else int(slab)])
+        if home not in ("-", node):
+            cache["away"] += int(main) + int(spare)
 
 
 class Picture:
