@@ -316,17 +316,24 @@ static bool take_word(struct area *a, struct hand *hands, unsigned int *nr,
 	return true;
 }
 
-/* Under the lock. Those that are to go, as hands; how many. */
+/*
+ * Under the lock. Those that are to go, as hands; how many. Who stays, of which
+ * there are no more than lie together, is passed by: it may be the first on the
+ * list each time.
+ */
 static unsigned int take_hands(unsigned int size_class, struct hand *hands)
 {
 	struct area *a = &pool.area[size_class];
 	struct sheaf *s, *stay = NULL, *next;
 	unsigned int nr = 0;
+	int left = GIVE;
 
-	for (int i = 0; i < GIVE && a->give && a->nr_free; i++, a->give--) {
+	while (left && a->give && a->nr_free) {
 		s = take_free(size_class);
 		if (offset_of(s) >= MIXED_BYTES && take_word(a, hands, &nr, s)) {
 			pool.carved -= pitch(size_class);
+			a->give--;
+			left--;
 			continue;
 		}
 		WRITE_ONCE(s->next, stay ? sheaf_number(stay) : 0);

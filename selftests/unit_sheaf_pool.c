@@ -131,6 +131,23 @@ START_TEST(pages_without_any_go)
 }
 END_TEST
 
+/* Those that lie together stay, wherever they are on the list. */
+START_TEST(who_stays_is_in_nobodys_way)
+{
+	u64 bytes, bytes_free;
+
+	for (int i = 0; i < MANY; i++)
+		take_one(i, capacities[_i]);
+	/* They came first, and are first now. */
+	for (int i = MANY; i--; )
+		free_one(i);
+	sheaf_pool_trim(WHY_TRIM);
+	sheaf_pool_stats(&bytes, &bytes_free);
+	ck_assert_uint_le(bytes_free, bytes);
+	ck_assert_uint_le(bytes, 64 << 10);
+}
+END_TEST
+
 /* A word of the table at a time, so that each page border is met. */
 START_TEST(in_any_order)
 {
@@ -316,6 +333,8 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, setup, NULL);
 	tcase_add_loop_test(tc, pages_without_any_go, 0,
+			    ARRAY_LEN(capacities));
+	tcase_add_loop_test(tc, who_stays_is_in_nobodys_way, 0,
 			    ARRAY_LEN(capacities));
 	tcase_add_loop_test(tc, in_any_order, 0, ARRAY_LEN(capacities));
 	tcase_add_test(tc, a_quarter_at_a_tick);
