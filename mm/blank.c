@@ -400,48 +400,62 @@ bool blank_is_too_much(const struct zone *z)
 	return z->nr_blank > zone_nr_up(z) + BLANK_MIN;
 }
 
+/* The first runs of @most blank blocks, as far as they are warm, or are not. */
+static u32 take_alike(struct zone *z, u32 block, u32 most)
+{
+	bool warm = mem.blocks[block].warmth;
+	u32 nr = 0, n;
+
+	while (nr < most && !mem.blocks[block + nr].warmth != warm) {
+		n = mem.blocks[block + nr].nr_blank;
+		take_front(z, block + nr, n);
+		nr += n;
+	}
+	return nr;
+}
+
 /*
- * All of the next stretch of blank runs, from *@at on; its length, or 0, and
- * how many of its blocks are warm.
+ * The next stretch of blank runs, from *@at on; its length, or 0. Warm ones are
+ * charged, others are not: so a stretch is of one kind.
  */
-static u32 take_stretch(struct zone *z, u32 *at, u32 *warm)
+static u32 take_stretch(struct zone *z, u32 *at, bool *warm)
 {
 	u32 nr = 0;
 
 	lock(&z->lock);
-	*warm = z->nr_warm;
 	if (z->nr_blank)
 		*at = run_find(z, RUN_BLANK, 1, 1);
-	if (z->nr_blank && *at != NO_BLOCK)
-		nr = run_length(z, RUN_BLANK, *at, z->nr_blank);
-	for (u32 n, i = *at; i < *at + nr; i += n) {
-		n = mem.blocks[i].nr_blank;
-		take_front(z, i, n);
+	if (z->nr_blank && *at != NO_BLOCK) {
+		*warm = mem.blocks[*at].warmth;
+		nr = take_alike(z, *at, run_length(z, RUN_BLANK, *at,
+						   z->nr_blank));
 	}
-	*warm -= z->nr_warm;
 	unlock(&z->lock);
 	return nr;
 }
 
 u32 blank_drop(struct zone *z, u32 *warm)
 {
-	u32 block = NO_BLOCK, nr, of_it, all = 0;
+	u32 block = NO_BLOCK, nr, all = 0;
+	bool is_warm;
 
 	*warm = 0;
-	while ((nr = take_stretch(z, &block, &of_it))) {
+	while ((nr = take_stretch(z, &block, &is_warm))) {
 		bool down = blocks_offline(block, nr);
 
 		lock(&z->lock);
 		if (down)
 			blocks_retire(z, block, nr);
 		else
-			blank_put(z, block, nr, of_it ? WARM_FULL : 0);
+			blank_put(z, block, nr, is_warm ? WARM_FULL : 0);
 		unlock(&z->lock);
 		if (!down)
 			break;
 		all += nr;
-		*warm += of_it;
-		limit_uncharge_blocks(of_it);
+		if (!is_warm)
+			continue;
+		*warm += nr;
+		limit_uncharge_blocks(nr);
 	}
 	return all;
 }

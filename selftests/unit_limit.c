@@ -5,7 +5,9 @@
  *
  * Each test is a process of its own and starts the library as it needs it.
  */
+#define _GNU_SOURCE
 #include <check.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +19,18 @@
 
 #define SLOTS	64
 #define ROUNDS	4000
+
+static bool keep_mapped;	/* what is up, or blank, stays mapped */
+
+/* In place of the C library's. */
+void *mmap(void *p, size_t bytes, int prot, int flags, int fd, off_t at)
+{
+	if (keep_mapped && prot == PROT_NONE && flags & MAP_FIXED) {
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	return (void *)syscall(SYS_mmap, p, bytes, prot, flags, fd, at);
+}
 
 static u64 counted(void)
 {
@@ -193,6 +207,34 @@ START_TEST(released_pages_do_not_count)
 }
 END_TEST
 
+/* A warm run counts and a cold one does not, also where neither can go. */
+START_TEST(blank_runs_that_stay)
+{
+	u32 nr = 2 * PAGEBLOCK_PAGES, pfn[2], warm;
+	struct zone *z;
+
+	start("small");
+	NEED_ONE_NODE();
+	z = my_zone();
+	for (int i = 0; i < 2; i++)
+		pfn[i] = pages_alloc(nr, 0, 0, NULL);
+	ck_assert_uint_eq(pfn[0] + nr, pfn[1]);
+	pages_free(pfn[_i], nr);
+	warm_fork_prepare();
+	pages_free(pfn[!_i], nr);
+	ck_assert_uint_eq(z->nr_warm, 2);
+	ck_assert_uint_eq(z->nr_blank, 4);
+	keep_mapped = true;
+	ck_assert_uint_eq(blank_drop(z, &warm), 0);
+	ck_assert_uint_eq(z->nr_blank, 4);
+	ck_assert_uint_eq(limit_held(), counted());
+	keep_mapped = false;
+	pages_shrink();
+	ck_assert_uint_eq(z->nr_blank, 0);
+	ck_assert_uint_eq(limit_held(), 0);
+}
+END_TEST
+
 /* Objects of a few pages in all of the pool, in no order. */
 static void fill_and_free(void)
 {
@@ -261,6 +303,7 @@ int main(void)
 	tcase_add_test(t, hugetlb_with_a_limit);
 	tcase_add_test(t, extents_are_halved);
 	tcase_add_test(t, released_pages_do_not_count);
+	tcase_add_loop_test(t, blank_runs_that_stay, 0, 2);
 	tcase_add_test(t, an_empty_pool);
 	ret = suite_main(s);
 	huge_end();
