@@ -217,6 +217,7 @@ void block_set_released(struct zone *z, u32 block, u32 page, u32 nr)
 	u32 released = b->nr_released;
 
 	pageblock_set_released(b, page, nr);
+	b->collapsing = 0;
 	were_released(b, b->nr_released - released);
 	counts_of(z, b)->released += b->nr_released - released;
 	block_requeue(z, block);

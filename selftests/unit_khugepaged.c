@@ -30,6 +30,28 @@
 
 static u32 part[BLOCKS * PARTS];
 
+static int wanted_advice;
+static void (*beside)(void);	/* to be done when that was told, once */
+
+/* In place of the C library's. */
+int madvise(void *p, size_t bytes, int advice)
+{
+	int ret = syscall(SYS_madvise, p, bytes, advice);
+	void (*now)(void) = beside;
+
+	if (!now || advice != wanted_advice)
+		return ret;
+	beside = NULL;
+	now();
+	return ret;
+}
+
+static void do_beside(int advice, void (*what)(void))
+{
+	wanted_advice = advice;
+	beside = what;
+}
+
 static void allow_thp(bool allow)
 {
 	ck_assert_int_eq(prctl(PR_SET_THP_DISABLE, !allow, 0, 0, 0), 0);
@@ -300,6 +322,49 @@ START_TEST(a_tick_is_short)
 }
 END_TEST
 
+/* --- while it is being done --- */
+
+static u64 charged(const struct zone *z)
+{
+	u64 pages = ((u64)zone_nr_up(z) << PAGEBLOCK_ORDER) -
+		zone_nr_released(z);
+
+	return pages << PAGE_SHIFT;
+}
+
+/* As of a run that could not be had from its node: all of it is discarded. */
+static void release_more(void)
+{
+	struct zone *z = pfn_zone(part[1]);
+
+	pages_free(part[1], PART / 2);
+	ck_assert(pages_discard(part[1], PART / 2));
+	lock(&z->lock);
+	block_set_released(z, part[1] >> PAGEBLOCK_ORDER,
+			   part[1] % PAGEBLOCK_PAGES, PART / 2);
+	unlock(&z->lock);
+}
+
+/* What was released meanwhile is no part of a huge page, and is not charged. */
+START_TEST(more_is_released_meanwhile)
+{
+	struct zone *z;
+
+	NEED_COLLAPSE();
+	z = dense_blocks(true);
+	pages_free(part[0], PART / 2);
+	ck_assert_uint_eq(pages_release(0, WHY_TRIM), PART / 2 * PAGE_BYTES);
+	khugepaged_scan();
+	do_beside(MADV_COLLAPSE, release_more);
+	khugepaged_scan();
+	ck_assert_ptr_null(beside);
+	ck_assert_uint_eq(limit_held(), charged(z));
+	ck_assert_uint_eq(mem.blocks[part[0] >> PAGEBLOCK_ORDER].backing,
+			  BACKING_SMALL);
+	check_zone(z);
+}
+END_TEST
+
 /* --- while blocks come and go --- */
 
 static bool stop;
@@ -379,6 +444,7 @@ int main(void)
 	tcase_add_test(t, not_without_thp_in_the_ladder);
 	tcase_add_test(t, a_tick_is_short);
 	t = tcase(s, "meanwhile");
+	tcase_add_test(t, more_is_released_meanwhile);
 	tcase_add_test(t, blocks_come_and_go_meanwhile);
 	return suite_main(s);
 }
