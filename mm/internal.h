@@ -15,8 +15,7 @@
  *             sheaf_pool.lock, meta_lock, open_lock, counter_lock, pools.lock,
  *             shrinkers.lock: leaves
  *    publishing (mm/stats_shm.c): a leaf
- *   pressure.lock, scanning (mm/khugepaged.c): only ever tried, at a tick;
- *     zone.lock is taken inside of the second
+ *   pressure.lock: only ever tried, at a tick
  */
 #ifndef MM_INTERNAL_H
 #define MM_INTERNAL_H

@@ -26,7 +26,8 @@
  * been up all the time and nothing of it was released: block.collapsing says
  * so, which is cleared by all else.
  *
- * Locks: zone.lock, for a stretch of blocks at a time.
+ * Locks: zone.lock, for a stretch of blocks at a time; all is done under
+ * vmscan.lock.
  */
 #include "internal.h"
 #include "zone.h"
@@ -260,23 +261,21 @@ static bool has_small(struct zone *z)
 	return has;
 }
 
+/* By who does a tick, which is one thread at a time. */
 void khugepaged_scan(void)
 {
-	static struct lock scanning;
 	u32 todo = COLLAPSE_BLOCKS;
 	bool some = false;
 
 	for (int n = 0; n < nr_node_ids(); n++)
 		some |= has_small(&zones[n]);
 	if (!some || !rung_in_ladder(RUNG_THP) || pressure_is_on() ||
-	    limit_is_near() || !thp_enabled() || !trylock(&scanning))
+	    limit_is_near() || !thp_enabled())
 		return;
 	for (int n = 0; n < nr_node_ids(); n++)
 		scan_zone(&zones[n], &todo);
-	unlock(&scanning);
 }
 
-/* By who does a tick, which is one thread at a time. */
 void khugepaged_tick(void)
 {
 	static u64 last;

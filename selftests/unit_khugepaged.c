@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "helpers.h"
@@ -365,6 +366,73 @@ START_TEST(more_is_released_meanwhile)
 }
 END_TEST
 
+/* --- fork --- */
+
+static bool is_collapsing, is_locked;
+
+static void wait_for_flag(const bool *flag)
+{
+	while (!READ_ONCE(*flag))
+		usleep(100);
+}
+
+static void wait_for_lock(void)
+{
+	WRITE_ONCE(is_collapsing, true);
+	wait_for_flag(&is_locked);
+}
+
+static void *scan_once(void *arg)
+{
+	unsigned int ticket = gate_enter();
+
+	khugepaged_scan();
+	gate_exit(ticket);
+	return arg;
+}
+
+static void child_goes_on(struct zone *z, unsigned int ticket)
+{
+	long scanned;
+
+	unlock(&z->lock);
+	gate_exit(ticket);
+	scanned = vmstat("khugepaged_scanned");
+	khugepaged_scan();
+	_exit(vmstat("khugepaged_scanned") == scanned);
+}
+
+/* As of a handler that interrupted who has the lock, in the middle of it. */
+START_TEST(a_child_goes_on)
+{
+	unsigned int ticket;
+	int status = -1;
+	struct zone *z;
+	pthread_t t;
+	pid_t pid;
+
+	NEED_COLLAPSE();
+	z = dense_blocks(true);
+	khugepaged_scan();
+	do_beside(MADV_COLLAPSE, wait_for_lock);
+	ck_assert_int_eq(pthread_create(&t, NULL, scan_once, NULL), 0);
+	wait_for_flag(&is_collapsing);
+	ticket = gate_enter();
+	lock(&z->lock);
+	WRITE_ONCE(is_locked, true);
+	while (!(READ_ONCE(z->lock.state) & LOCK_WAITERS))
+		usleep(100);
+	pid = fork();
+	if (!pid)
+		child_goes_on(z, ticket);
+	unlock(&z->lock);
+	gate_exit(ticket);
+	pthread_join(t, NULL);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+}
+END_TEST
+
 /* --- while blocks come and go --- */
 
 static bool stop;
@@ -445,6 +513,7 @@ int main(void)
 	tcase_add_test(t, a_tick_is_short);
 	t = tcase(s, "meanwhile");
 	tcase_add_test(t, more_is_released_meanwhile);
+	tcase_add_test(t, a_child_goes_on);
 	tcase_add_test(t, blocks_come_and_go_meanwhile);
 	return suite_main(s);
 }
