@@ -536,29 +536,41 @@ static u32 may_go(struct zone *z, const struct iovec *stretches, u32 nr,
 	return nr;
 }
 
-static void count_hollow(struct zone *z, const struct iovec *stretch)
+static void count_hollow(struct zone *z, const struct iovec *stretch, int sign)
+{
+	block_count_hollow(z, block_of(stretch),
+			   sign * (int)(stretch->iov_len >> PAGE_SHIFT));
+}
+
+static void has_gone(struct zone *z, const struct iovec *stretch)
 {
 	u32 block = block_of(stretch);
 
-	block_count_hollow(z, block, stretch->iov_len >> PAGE_SHIFT);
 	if (!mem.blocks[block].broken)
 		block_set_broken(z, block, true);
 }
 
+/* They count before they go: no block that has some becomes huge meanwhile. */
 u32 pages_make_hollow(const struct iovec *stretches, u32 nr,
 		      enum reclaim_why why)
 {
 	struct zone *z = pfn_zone(ptr_to_pfn(stretches->iov_base));
 	int saved = errno, err = 0;
-	u32 done = may_go(z, stretches, nr, &err);
+	u32 ready = may_go(z, stretches, nr, &err), done;
 	u64 bytes = 0;
 
-	done = release_stretches(stretches, done, &err);
+	lock(&z->lock);
+	for (u32 i = 0; i < ready; i++)
+		count_hollow(z, &stretches[i], 1);
+	unlock(&z->lock);
+	done = release_stretches(stretches, ready, &err);
 	lock(&z->lock);
 	for (u32 i = 0; i < done; i++) {
-		count_hollow(z, &stretches[i]);
+		has_gone(z, &stretches[i]);
 		bytes += stretches[i].iov_len;
 	}
+	for (u32 i = done; i < ready; i++)
+		count_hollow(z, &stretches[i], -1);
 	z->refused += err && !mem.blocks[block_of(&stretches[done])].whole;
 	unlock(&z->lock);
 	errno = saved;

@@ -366,6 +366,30 @@ START_TEST(more_is_released_meanwhile)
 }
 END_TEST
 
+static void hollow_goes(void)
+{
+	khugepaged_scan();
+	ck_assert_uint_eq(my_zone()->nr_up[BACKING_THP], BLOCKS - 1);
+}
+
+/* Hollow pages do not come back by a collapse that begins meanwhile. */
+START_TEST(a_block_with_hollow_pages_stays_small)
+{
+	struct iovec hollow;
+
+	NEED_COLLAPSE();
+	dense_blocks(true);
+	hollow.iov_base = pfn_to_ptr(part[0]);
+	hollow.iov_len = PAGE_BYTES;
+	khugepaged_scan();
+	do_beside(MADV_DONTNEED, hollow_goes);
+	ck_assert_uint_eq(pages_make_hollow(&hollow, 1, WHY_TRIM), 1);
+	ck_assert_ptr_null(beside);
+	ck_assert_uint_eq(resident(part[0], 1), 0);
+	check_zone(my_zone());
+}
+END_TEST
+
 /* --- fork --- */
 
 static bool is_collapsing, is_locked;
@@ -513,6 +537,7 @@ int main(void)
 	tcase_add_test(t, a_tick_is_short);
 	t = tcase(s, "meanwhile");
 	tcase_add_test(t, more_is_released_meanwhile);
+	tcase_add_test(t, a_block_with_hollow_pages_stays_small);
 	tcase_add_test(t, a_child_goes_on);
 	tcase_add_test(t, blocks_come_and_go_meanwhile);
 	return suite_main(s);
