@@ -107,7 +107,10 @@ struct attempt {
 	u32 charged;
 };
 
-/* Under the lock. False where the limit has no room for it. */
+/*
+ * Under the lock. False where the limit has no room for it, or pages are being
+ * released, perhaps of this block.
+ */
 static bool begin(const struct zone *z, u32 block, struct attempt *a)
 {
 	struct pageblock *b = &mem.blocks[block];
@@ -115,7 +118,8 @@ static bool begin(const struct zone *z, u32 block, struct attempt *a)
 	a->block = block;
 	a->idle = block_is_idle(z, block);
 	a->charged = a->idle ? 0 : b->nr_released;
-	if (!limit_charge((u64)a->charged << PAGE_SHIFT))
+	if (z->pages[KIND_PLAIN].isolated ||
+	    !limit_charge((u64)a->charged << PAGE_SHIFT))
 		return false;
 	b->collapsing = !a->idle;
 	return true;
@@ -187,6 +191,16 @@ static void stayed_small(struct pageblock *b, const struct attempt *a)
 	b->skip = 1U << b->backoff;
 }
 
+/* It had pages released meanwhile, and may have all of them again. */
+static void came_back(struct zone *z, u32 block)
+{
+	u64 bytes = (u64)mem.blocks[block].nr_released << PAGE_SHIFT;
+
+	/* Where the limit has no room they are left as they are known. */
+	if (limit_charge(bytes))
+		block_clear_released(z, block);
+}
+
 /* One that has holes, still or again, is to keep them. */
 static void finish(struct zone *z, const struct attempt *a, bool huge,
 		   bool told)
@@ -202,6 +216,8 @@ static void finish(struct zone *z, const struct attempt *a, bool huge,
 	if (told && b->up)
 		WRITE_ONCE(b->advice, ADVICE_HUGE);
 	undo = told && b->up && b->broken;
+	if (undo && huge)
+		came_back(z, a->block);
 	b->collapsing = 0;
 	unlock(&z->lock);
 	if (undo)
@@ -237,7 +253,7 @@ static bool collapse(struct zone *z, const struct attempt *a)
 static void scan_zone(struct zone *z, u32 *todo)
 {
 	u32 at = cursor[z->node], left = LOOK_BLOCKS;
-	struct attempt a;
+	struct attempt a = { 0 };
 
 	while (left && *todo) {
 		if (!next_block(z, &at, &left, &a))

@@ -366,13 +366,58 @@ START_TEST(more_is_released_meanwhile)
 }
 END_TEST
 
+static u32 released_and_there(u32 pfn, u32 nr)
+{
+	const struct pageblock *b = &mem.blocks[pfn >> PAGEBLOCK_ORDER];
+	u32 n = 0;
+
+	for (u32 i = pfn; i < pfn + nr; i++)
+		if (b->released[i % PAGEBLOCK_PAGES / 64] >> i % 64 & 1)
+			n += resident(i, 1);
+	return n;
+}
+
+static void release_all(void)
+{
+	ck_assert_uint_gt(pages_release(0, WHY_TRIM), 0);
+}
+
+/*
+ * What goes to the system does not come back by a collapse that begins
+ * meanwhile, nor by one that has begun.
+ */
+START_TEST(what_is_released_meanwhile_has_no_memory)
+{
+	struct zone *z;
+
+	NEED_COLLAPSE();
+	z = dense_blocks(true);
+	pages_free(part[0], PART / 2);
+	khugepaged_scan();
+	if (_i) {
+		do_beside(MADV_DONTNEED, khugepaged_scan);
+		release_all();
+	} else {
+		do_beside(MADV_HUGEPAGE, release_all);
+		khugepaged_scan();
+	}
+	ck_assert_ptr_null(beside);
+	ck_assert_uint_eq(released_and_there(part[0], PART / 2), 0);
+	ck_assert_uint_eq(limit_held(), charged(z));
+	check_zone(z);
+	pages_release(0, WHY_TRIM);
+	ck_assert_uint_eq(resident(part[0], PART / 2), 0);
+	ck_assert_uint_eq(zone_nr_released(z), PART / 2);
+}
+END_TEST
+
 static void hollow_goes(void)
 {
 	khugepaged_scan();
 	ck_assert_uint_eq(my_zone()->nr_up[BACKING_THP], BLOCKS - 1);
 }
 
-/* Hollow pages do not come back by a collapse that begins meanwhile. */
+/* Nor do hollow pages. */
 START_TEST(a_block_with_hollow_pages_stays_small)
 {
 	struct iovec hollow;
@@ -537,6 +582,7 @@ int main(void)
 	tcase_add_test(t, a_tick_is_short);
 	t = tcase(s, "meanwhile");
 	tcase_add_test(t, more_is_released_meanwhile);
+	tcase_add_loop_test(t, what_is_released_meanwhile_has_no_memory, 0, 2);
 	tcase_add_test(t, a_block_with_hollow_pages_stays_small);
 	tcase_add_test(t, a_child_goes_on);
 	tcase_add_test(t, blocks_come_and_go_meanwhile);
