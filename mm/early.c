@@ -37,7 +37,8 @@ bool early_is_full(u32 block)
 	if (likely(!b->early) || b->nr_free)
 		return false;
 	b->early = 0;
-	return true;
+	b->collapsing = rung_in_ladder(RUNG_THP);
+	return b->collapsing;
 }
 
 bool block_collapse(u32 block, bool *told)
@@ -57,13 +58,6 @@ void early_collapse(struct zone *z, u32 block)
 {
 	bool huge, told;
 
-	if (!rung_in_ladder(RUNG_THP))
-		return;
 	huge = block_collapse(block, &told);
-	lock(&z->lock);
-	if (told)
-		WRITE_ONCE(mem.blocks[block].advice, ADVICE_HUGE);
-	if (huge)
-		block_set_backing(z, block, BACKING_THP);
-	unlock(&z->lock);
+	collapse_end(z, block, 0, huge, told);
 }

@@ -171,20 +171,20 @@ static bool is_resident(u32 block)
 /* --- collapsing --- */
 
 /* Under the lock. Of what was released nothing has come back in another way. */
-static void became_huge(struct zone *z, const struct attempt *a)
+static void became_huge(struct zone *z, u32 block, u32 charged)
 {
-	struct pageblock *b = &mem.blocks[a->block];
+	struct pageblock *b = &mem.blocks[block];
 
-	limit_uncharge((u64)(a->charged - b->nr_released) << PAGE_SHIFT);
-	block_clear_released(z, a->block);
-	block_set_broken(z, a->block, false);
-	block_set_backing(z, a->block, BACKING_THP);
+	limit_uncharge((u64)(charged - b->nr_released) << PAGE_SHIFT);
+	block_clear_released(z, block);
+	block_set_broken(z, block, false);
+	block_set_backing(z, block, BACKING_THP);
 	b->backoff = 0;
 }
 
-static void stayed_small(struct pageblock *b, const struct attempt *a)
+static void stayed_small(struct pageblock *b, u32 charged)
 {
-	limit_uncharge((u64)a->charged << PAGE_SHIFT);
+	limit_uncharge((u64)charged << PAGE_SHIFT);
 	if (!b->collapsing)
 		return;
 	b->backoff = min(b->backoff + 1U, MAX_BACKOFF);
@@ -202,26 +202,25 @@ static void came_back(struct zone *z, u32 block)
 }
 
 /* One that has holes, still or again, is to keep them. */
-static void finish(struct zone *z, const struct attempt *a, bool huge,
-		   bool told)
+void collapse_end(struct zone *z, u32 block, u32 charged, bool huge, bool told)
 {
-	struct pageblock *b = &mem.blocks[a->block];
+	struct pageblock *b = &mem.blocks[block];
 	bool undo;
 
 	lock(&z->lock);
 	if (huge && b->collapsing)
-		became_huge(z, a);
+		became_huge(z, block, charged);
 	else
-		stayed_small(b, a);
+		stayed_small(b, charged);
 	if (told && b->up)
 		WRITE_ONCE(b->advice, ADVICE_HUGE);
 	undo = told && b->up && b->broken;
 	if (undo && huge)
-		came_back(z, a->block);
+		came_back(z, block);
 	b->collapsing = 0;
 	unlock(&z->lock);
 	if (undo)
-		block_keep_small(a->block);
+		block_keep_small(block);
 }
 
 /* The kernel takes the node that most of the pages are of. */
@@ -239,7 +238,7 @@ static bool collapse(struct zone *z, const struct attempt *a)
 	bool huge = tried && block_collapse(a->block, &told) &&
 		is_in_place(z, a->block);
 
-	finish(z, a, huge, told);
+	collapse_end(z, a->block, a->charged, huge, told);
 	if (huge)
 		stat_inc(&collapsed);
 	else if (tried)

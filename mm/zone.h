@@ -399,7 +399,7 @@ size_t warm_age(struct zone *z, u32 part);
 
 /* A request of @nr pages is to begin an early block. */
 bool early_wanted(struct zone *z, u32 nr, rn_gfp_t flags);
-/* Under zone.lock: @block is early and full, for the first time. */
+/* Under zone.lock: @block is early, full for the first time, and may be huge */
 bool early_is_full(u32 block);
 /* Then, without the lock, by who has pages in it: huge, if it can be. */
 void early_collapse(struct zone *z, u32 block);
@@ -408,6 +408,15 @@ void early_collapse(struct zone *z, u32 block);
  * took the advice.
  */
 bool block_collapse(u32 block, bool *told);
+
+/* --- khugepaged.c --- */
+
+/*
+ * Without the lock, after block_collapse(). It is huge now only if nothing of
+ * it was released since block.collapsing was set. @charged: pages that were by
+ * then, and are charged since they were to come back.
+ */
+void collapse_end(struct zone *z, u32 block, u32 charged, bool huge, bool told);
 
 /* --- page_alloc.c --- */
 

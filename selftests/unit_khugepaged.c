@@ -411,6 +411,37 @@ START_TEST(what_is_released_meanwhile_has_no_memory)
 }
 END_TEST
 
+static void free_first(void)
+{
+	pages_free(part[0], PART);
+	release_all();
+}
+
+/* Nor by that of the first blocks of a small heap, when they are full. */
+START_TEST(an_early_block_drains_meanwhile)
+{
+	struct zone *z;
+
+	NEED_COLLAPSE();
+	start("thp,small");
+	z = my_zone();
+	options.small_first = PAGEBLOCK_BYTES;
+	do_beside(MADV_HUGEPAGE, free_first);
+	for (u32 i = 0; i < PARTS; i++) {
+		ck_assert_ptr_nonnull(beside);
+		part[i] = pages_alloc(PART, 0, 0, NULL);
+		memset(pfn_to_ptr(part[i]), 1, PART * PAGE_BYTES);
+	}
+	ck_assert_ptr_null(beside);
+	ck_assert_uint_eq(released_and_there(part[0], PART), 0);
+	ck_assert_uint_eq(z->nr_up[BACKING_THP], 0);
+	ck_assert_uint_eq(limit_held(), charged(z));
+	check_zone(z);
+	pages_release(0, WHY_TRIM);
+	ck_assert_uint_eq(resident(part[0], PART), 0);
+}
+END_TEST
+
 static void hollow_goes(void)
 {
 	khugepaged_scan();
@@ -583,6 +614,7 @@ int main(void)
 	t = tcase(s, "meanwhile");
 	tcase_add_test(t, more_is_released_meanwhile);
 	tcase_add_loop_test(t, what_is_released_meanwhile_has_no_memory, 0, 2);
+	tcase_add_test(t, an_early_block_drains_meanwhile);
 	tcase_add_test(t, a_block_with_hollow_pages_stays_small);
 	tcase_add_test(t, a_child_goes_on);
 	tcase_add_test(t, blocks_come_and_go_meanwhile);
