@@ -97,13 +97,14 @@ bool cache_flush(struct rn_cache *c)
 	return done;
 }
 
+/* One by one: a child of a handler's fork() loses what is in our hands. */
 static void barn_decay(struct rn_cache *c, struct cache_node *n, u32 part)
 {
-	struct sheaf *s = barn_age(&n->barn, part), *next;
+	u32 nr = barn_age(&n->barn, part);
+	struct sheaf *s;
 	u64 objects = 0;
 
-	for (; s; s = next) {
-		next = sheaf_next(s);
+	while (nr-- && (s = barn_take_excess(&n->barn, 0))) {
 		objects += sheaf_count(s);
 		flush_sheaf(c, n, s);
 	}

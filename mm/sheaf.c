@@ -138,29 +138,15 @@ struct sheaf *barn_take_excess(struct barn *b, u32 keep)
 	return s;
 }
 
-struct sheaf *barn_age(struct barn *b, u32 part)
+u32 barn_age(struct barn *b, u32 part)
 {
-	struct sheaf *first = NULL, *s;
 	u32 nr;
 
 	lock(&b->lock);
-	for (nr = DIV_ROUND_UP(b->low, part); nr; nr--) {
-		s = get_full(b);
-		if (first)
-			WRITE_ONCE(s->next, sheaf_number(first));
-		first = s;
-	}
+	nr = DIV_ROUND_UP(b->low, part);
 	b->low = b->nr_full;
 	unlock(&b->lock);
-	return first;
-}
-
-struct sheaf *sheaf_next(struct sheaf *s)
-{
-	struct sheaf *next = s->next ? sheaf_by_number(s->next) : NULL;
-
-	WRITE_ONCE(s->next, 0);
-	return next;
+	return nr;
 }
 
 void barn_drop_empty(struct barn *b)

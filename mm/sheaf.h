@@ -170,11 +170,10 @@ bool barn_put(struct barn *b, struct sheaf *s);
 /* One with objects, if there are more than @keep; or NULL. */
 struct sheaf *barn_take_excess(struct barn *b, u32 keep);
 /*
- * A tick: a part of those with objects that nobody needed since the last one,
- * linked (sheaf_next()); or NULL.
+ * A tick: so many with objects are to go, 1/@part of those that nobody needed
+ * since the last one.
  */
-struct sheaf *barn_age(struct barn *b, u32 part);
-struct sheaf *sheaf_next(struct sheaf *s);	/* @s is not linked any more */
+u32 barn_age(struct barn *b, u32 part);
 void barn_drop_empty(struct barn *b);	/* into the pool */
 /* Any sheaf, one with objects first; NULL when there is none. */
 struct sheaf *barn_take(struct barn *b);

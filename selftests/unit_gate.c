@@ -336,6 +336,52 @@ START_TEST(a_tick_waits_for_it)
 }
 END_TEST
 
+/* --- of what a tick takes out of a barn little is lost --- */
+
+#define SHEAF_OBJECTS	254
+
+static void *age_cache(void *arg)
+{
+	unsigned int ticket = gate_enter();
+
+	lock(&slab_mutex);
+	cache_age(c, 1);
+	unlock(&slab_mutex);
+	gate_exit(ticket);
+	return arg;
+}
+
+/* A sheaf or two. */
+static void child_lost_little(void)
+{
+	struct cache_usage u;
+
+	cache_usage(c, &u);
+	ck_assert_uint_le(u.active, 2 * SHEAF_OBJECTS);
+}
+
+START_TEST(a_barn_waits_for_it)
+{
+	static void *p[20 * SHEAF_OBJECTS];
+	unsigned int ticket;
+	pthread_t ager;
+
+	for (size_t i = 0; i < ARRAY_LEN(p); i++)
+		p[i] = rn_cache_alloc(c, 0);
+	for (size_t i = 0; i < ARRAY_LEN(p); i++)
+		rn_cache_free(c, p[i]);
+	ck_assert_uint_ge(n->barn.objects, 8 * SHEAF_OBJECTS);
+	age_cache(NULL);
+	ticket = gate_enter();
+	lock(&n->list_lock);
+	pthread_create(&ager, NULL, age_cache, NULL);
+	wait_until_waited_for(&n->list_lock);
+	fork_with(&n->list_lock, child_lost_little, ticket);
+	pthread_join(ager, NULL);
+	ck_assert_uint_eq(n->barn.objects, 0);
+}
+END_TEST
+
 /* --- two handlers that fork, each inside of a slow path --- */
 
 static pid_t second;		/* its thread id, once it holds its lock */
@@ -567,6 +613,7 @@ int main(void)
 	tcase_add_test(tc, others_wait_for_it);
 	tcase_add_test(tc, a_shrinker_waits_for_it);
 	tcase_add_test(tc, a_tick_waits_for_it);
+	tcase_add_test(tc, a_barn_waits_for_it);
 	tcase_add_test(tc, two_fork);
 	tcase_add_test(tc, handler_waits_outside);
 	tcase_add_test(tc, handler_within_fork);
