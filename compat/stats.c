@@ -20,15 +20,16 @@
  * @slabs: in slabs, of that
  * @objects: in objects of slabs that are out
  * @idle: in pages that nobody has
+ * @resident: in those of them of which the system has not the memory
  */
 struct heap {
-	size_t up, slabs, objects, idle;
+	size_t up, slabs, objects, idle, resident;
 };
 
 static void count_zone(struct zone *z, struct heap *h)
 {
 	unsigned int ticket = gate_enter();
-	size_t idle = 0;
+	size_t idle = 0, released;
 
 	lock(&z->lock);
 	for (u32 i = 0; i < z->high; i++) {
@@ -39,10 +40,12 @@ static void count_zone(struct zone *z, struct heap *h)
 	}
 	/* What is warm may be there as a whole. */
 	idle += (u64)z->nr_warm << PAGEBLOCK_ORDER;
+	released = zone_nr_released(z);
 	h->up += (size_t)(zone_nr_up(z) + z->nr_warm) << PAGEBLOCK_SHIFT;
 	unlock(&z->lock);
 	gate_exit(ticket);
 	h->idle += idle << PAGE_SHIFT;
+	h->resident += (idle - released) << PAGE_SHIFT;
 }
 
 static void count_heap(struct heap *h)
@@ -78,7 +81,8 @@ static size_t large_bytes(const struct heap *h)
  * Return: arena, bytes that are mapped but for large objects; hblkhd, bytes of
  * large objects (above 64 KiB); uordblks, bytes in use, those among them;
  * fordblks, bytes that are mapped and free; keepcost, bytes of pages among
- * those, which malloc_trim() may give back. The other members are 0.
+ * those that have memory, which malloc_trim() may give back. The other members
+ * are 0.
  */
 RN_API struct mallinfo2 mallinfo2(void)
 {
@@ -90,7 +94,7 @@ RN_API struct mallinfo2 mallinfo2(void)
 	info.arena = h.up - info.hblkhd;
 	info.uordblks = h.objects + info.hblkhd;
 	info.fordblks = h.up - info.uordblks;
-	info.keepcost = h.idle;
+	info.keepcost = h.resident;
 	return info;
 }
 

@@ -224,6 +224,28 @@ START_TEST(mallinfo_large)
 }
 END_TEST
 
+/* What went back already cannot go again. */
+START_TEST(nothing_is_left_to_trim)
+{
+	enum { N = 64, SIZE = 512 * 1024 };
+	char *p[N];
+
+	for (int i = 0; i < N; i++)
+		p[i] = memset(malloc(SIZE), 1, SIZE);
+	/* One in each pageblock stays. */
+	for (int i = 0; i < N; i++)
+		if (i % 4)
+			free(p[i]);
+	ck_assert_uint_gt(mallinfo2().keepcost, MiB);
+	malloc_trim(0);
+	sums_agree(mallinfo2());
+	if (sysconf(_SC_PAGESIZE) == 4096)
+		ck_assert_uint_lt(mallinfo2().keepcost, MiB);
+	for (int i = 0; i < N; i += 4)
+		free(p[i]);
+}
+END_TEST
+
 START_TEST(trim_gives_back)
 {
 	enum { N = 64 * 1024 };
@@ -288,6 +310,7 @@ int main(void)
 	tcase_add_test(figures, mallinfo_small);
 	tcase_add_test(figures, mallinfo_large);
 	tcase_add_test(figures, mallinfo_beside_slabs);
+	tcase_add_test(figures, nothing_is_left_to_trim);
 	tcase_add_test(figures, trim_gives_back);
 	tcase_add_test(figures, stats_are_written);
 	tcase_add_test(figures, nothing_to_tune);
