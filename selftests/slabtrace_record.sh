@@ -116,6 +116,18 @@ check "exec" record 0 "$recorded" exec
 check "exec: before it" only_in 4500 "$tmp/t.rnt"
 check "exec: after it" only_in 4501 "$(others)"
 
+if [ "$(id -u)" -eq 0 ]; then
+	check "chroot" record 0 "$recorded" chroot
+	check "chroot: before it" only_in 4510 "$tmp/t.rnt"
+	check "chroot: after it" only_in 4511 "$tmp/t.rnt"
+	check "chroot: its child" only_in 4512 "$(others)"
+	check "setuid" record 0 "$recorded" setuid
+	check "setuid: before it" only_in 4520 "$tmp/t.rnt"
+	check "setuid: after it" only_in 4521 "$tmp/t.rnt"
+else
+	echo "SKIP chroot and setuid: only root may"
+fi
+
 # --- the end ---
 
 for way in _exit quick_exit pthread_exit; do

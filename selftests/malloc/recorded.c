@@ -166,6 +166,30 @@ static void exec_itself(char *self)
 	must(!"execl");
 }
 
+/* Where the folder of its trace has no name any more. */
+static void change_root(void)
+{
+	pid_t pid;
+
+	use(4510);
+	must(!chroot("/proc") && !chdir("/"));
+	use(4511);
+	pid = fork();
+	if (!pid) {
+		use(4512);
+		_exit(6);
+	}
+	wait_for(pid, 6);
+}
+
+/* Nor may nobody make a file there. */
+static void drop_rights(void)
+{
+	use(4520);
+	must(!setgid(65534) && !setuid(65534));
+	use(4521);
+}
+
 /* --- signals --- */
 
 static volatile sig_atomic_t handled;
@@ -254,6 +278,10 @@ static void do_word(char *self, const char *word)
 		vfork_child();
 	else if (!strcmp(word, "exec"))
 		exec_itself(self);
+	else if (!strcmp(word, "chroot"))
+		change_root();
+	else if (!strcmp(word, "setuid"))
+		drop_rights();
 	else if (!strcmp(word, "signals"))
 		interrupt();
 	else if (!strcmp(word, "close"))

@@ -4,6 +4,9 @@
  * to, say app.rnt; each other one, after a fork() or an exec(), has one of its
  * own, app.PID.rnt.
  *
+ * A server changes its root folder and its user before long. So a process makes
+ * its file with its first call, in a folder that is open since the first one.
+ *
  * Programs close descriptors that they never opened, and get the same number
  * for something else. So the file is looked at before each block, and opened
  * again where the descriptor is not its own any more.
@@ -27,6 +30,10 @@
 #define MOST_TEXT	4096	/* of the block that tells of the process */
 
 static char base[PATH_MAX], path[PATH_MAX + 32];
+/* Of both, up to the last component, and as a descriptor. */
+static size_t folder_len;
+static int folder = -1;
+static struct stat folder_stat;
 static pid_t main_pid;
 /* Not asked for later: the child of a vfork() may be at it for its parent. */
 static pid_t own_pid, parent_pid;
@@ -36,6 +43,44 @@ static struct stat own;
 static bool created;
 static atomic_flag opening = ATOMIC_FLAG_INIT;
 static atomic_bool failed;
+
+static int open_above(int at, const char *name, int flags)
+{
+	int low = openat(at, name, flags | O_CLOEXEC, 0666);
+	int high = low < 0 ? -1 : fcntl(low, F_DUPFD_CLOEXEC, FIRST_FD);
+
+	if (high < 0)
+		return low;
+	close(low);
+	return high;
+}
+
+static bool is_same(int file, const struct stat *was)
+{
+	struct stat st;
+
+	return !fstat(file, &st) && st.st_dev == was->st_dev &&
+	       st.st_ino == was->st_ino;
+}
+
+static void open_folder(void)
+{
+	char *last = strrchr(base, '/');
+
+	folder_len = last ? (size_t)(last + 1 - base) : 0;
+	memcpy(path, base, folder_len);
+	folder = open_above(AT_FDCWD, path, O_PATH | O_DIRECTORY);
+	fstat(folder, &folder_stat);
+}
+
+/* By name where the folder was closed. */
+static int open_path(int flags)
+{
+	flags |= O_WRONLY | O_APPEND;
+	if (is_same(folder, &folder_stat))
+		return open_above(folder, path + folder_len, flags);
+	return open_above(AT_FDCWD, path, flags);
+}
 
 void file_start(void)
 {
@@ -49,6 +94,7 @@ void file_start(void)
 	}
 	strcpy(base, name);
 	main_pid = (pid_t)atoi(pid);
+	open_folder();
 }
 
 static void say(const char *what, int err)
@@ -61,25 +107,6 @@ static void say(const char *what, int err)
 	atomic_store(&failed, true);
 	if (n > 0 && write(STDERR_FILENO, text, (size_t)n) < 0)
 		return;
-}
-
-static int open_above(const char *name, int flags)
-{
-	int low = open(name, flags | O_WRONLY | O_APPEND | O_CLOEXEC, 0666);
-	int high = low < 0 ? -1 : fcntl(low, F_DUPFD_CLOEXEC, FIRST_FD);
-
-	if (high < 0)
-		return low;
-	close(low);
-	return high;
-}
-
-static bool is_own(int file)
-{
-	struct stat st;
-
-	return !fstat(file, &st) && st.st_dev == own.st_dev &&
-	       st.st_ino == own.st_ino;
 }
 
 /* app.rnt, else app.PID.rnt, else app.PID.N.rnt */
@@ -107,7 +134,7 @@ static int create(void)
 
 	do {
 		name_file(nr++);
-		file = open_above(path, O_CREAT | O_EXCL);
+		file = open_path(O_CREAT | O_EXCL);
 	} while (file < 0 && errno == EEXIST && nr < MOST_FILES);
 	if (file >= 0 && !fstat(file, &own))
 		return file;
@@ -168,7 +195,6 @@ static bool write_process(int file)
 	return write_whole(file, block, rnt_end(&w, h));
 }
 
-/* With the first block: a process that allocates nothing has no file. */
 static int start_file(void)
 {
 	int file = create();
@@ -180,9 +206,9 @@ static int start_file(void)
 /* What was closed may be something else by now, and is left alone. */
 static int open_again(void)
 {
-	int file = open_above(path, 0);
+	int file = open_path(0);
 
-	if (file >= 0 && is_own(file))
+	if (file >= 0 && is_same(file, &own))
 		return file;
 	say("cannot be opened again", errno);
 	return -1;
@@ -201,11 +227,18 @@ static int open_file(void)
 		file = -1;
 	else if (!created)
 		file = start_file();
-	else if (!is_own(file))
+	else if (!is_same(file, &own))
 		file = open_again();
 	atomic_store(&fd, file);
 	atomic_flag_clear_explicit(&opening, memory_order_release);
 	return file;
+}
+
+/* With the first call: a process that allocates nothing has no file. */
+void file_begin(void)
+{
+	if (!atomic_load(&failed))
+		open_file();
 }
 
 /**
@@ -221,7 +254,7 @@ void file_write(const void *block, size_t bytes)
 
 	if (atomic_load(&failed))
 		return;
-	if (file < 0 || !is_own(file))
+	if (file < 0 || !is_same(file, &own))
 		file = open_file();
 	if (file >= 0)
 		write_whole(file, block, bytes);
@@ -240,7 +273,7 @@ void file_after_fork(void)
 	own_pid = getpid();
 	parent_pid = getppid();
 	atomic_flag_clear(&opening);
-	if (file >= 0 && is_own(file))
+	if (file >= 0 && is_same(file, &own))
 		close(file);
 	atomic_store(&fd, -1);
 	created = false;

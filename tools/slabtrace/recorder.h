@@ -41,6 +41,7 @@ bool tape_is_own_process(void);
 
 /* file.c */
 void file_start(void);
+void file_begin(void);
 void file_after_fork(void);
 uint32_t file_pid(void);
 void file_write(const void *block, size_t bytes);

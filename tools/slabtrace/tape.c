@@ -283,6 +283,20 @@ static bool start(void)
 	return started;
 }
 
+/* Of a process, the first one or another. */
+static bool first_call(void)
+{
+	int err = errno;
+
+	if (started)
+		after_fork();
+	else if (!start())
+		return false;
+	file_begin();
+	errno = err;
+	return true;
+}
+
 /* --- a call --- */
 
 /**
@@ -299,12 +313,10 @@ bool tape_enter(void)
 		return false;
 	}
 	busy = true;
-	if ((started || start()) && *same_process)
+	if (started && *same_process)
 		return true;
-	if (started)
-		after_fork();
-	busy = started;
-	return started;
+	busy = first_call();
+	return busy;
 }
 
 void tape_leave(void)
