@@ -116,6 +116,14 @@ check "exec" record 0 "$recorded" exec
 check "exec: before it" only_in 4500 "$tmp/t.rnt"
 check "exec: after it" only_in 4501 "$(others)"
 
+check "daemon" record 0 "$recorded" daemon
+check "daemon: before it" only_in 4530 "$tmp/t.rnt"
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+	child=$(others)
+	[ -n "$child" ] && [ "$(calls 4531 "$child")" -gt 0 ] && break
+	sleep 0.5
+done
+check "daemon: after it" only_in 4531 "$child"
 if [ "$(id -u)" -eq 0 ]; then
 	check "chroot" record 0 "$recorded" chroot
 	check "chroot: before it" only_in 4510 "$tmp/t.rnt"

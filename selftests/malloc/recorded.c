@@ -190,6 +190,14 @@ static void drop_rights(void)
 	use(4521);
 }
 
+/* Its parent ends within the C library. */
+static void become_daemon(void)
+{
+	use(4530);
+	must(!daemon(1, 1));
+	use(4531);
+}
+
 /* --- signals --- */
 
 static volatile sig_atomic_t handled;
@@ -282,6 +290,8 @@ static void do_word(char *self, const char *word)
 		change_root();
 	else if (!strcmp(word, "setuid"))
 		drop_rights();
+	else if (!strcmp(word, "daemon"))
+		become_daemon();
 	else if (!strcmp(word, "signals"))
 		interrupt();
 	else if (!strcmp(word, "close"))

@@ -12,6 +12,7 @@
 extern char **environ;
 
 typedef void (*exit_fn)(int status) __attribute__((noreturn));
+typedef int (*daemon_fn)(int keep_folder, int keep_files);
 typedef int (*execve_fn)(const char *path, char *const argv[],
 			 char *const env[]);
 typedef int (*execvpe_fn)(const char *file, char *const argv[],
@@ -32,6 +33,15 @@ RECORDER_API void _exit(int status)
 RECORDER_API void _Exit(int status)
 {
 	_exit(status);
+}
+
+/* Its parent takes the C library's own _exit(). */
+RECORDER_API int daemon(int keep_folder, int keep_files)
+{
+	daemon_fn go = (daemon_fn)next_symbol("daemon");
+
+	tape_flush_all();
+	return go(keep_folder, keep_files);
 }
 
 RECORDER_API int execve(const char *path, char *const argv[], char *const env[])
