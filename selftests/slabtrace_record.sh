@@ -138,6 +138,8 @@ fi
 
 # --- the end ---
 
+check "exit within free()" record 0 "$recorded" exit_inside
+check "exit within free(): nothing is lost" [ "$(calls 4610)" -eq 1000 ]
 for way in _exit quick_exit pthread_exit; do
 	check "$way" record 0 "$recorded" mark4900 $way
 	check "$way: nothing is lost" [ "$(calls 4900)" -eq 1000 ]

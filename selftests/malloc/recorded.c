@@ -225,6 +225,21 @@ static void interrupt(void)
 	setitimer(ITIMER_REAL, &never, NULL);
 }
 
+static void leave(int sig)
+{
+	exit(sig != SIGABRT);
+}
+
+/* From a handler, in the middle of free(). */
+static void exit_inside(void)
+{
+	char *volatile p = malloc(100);
+
+	use(4610);
+	must(signal(SIGABRT, leave) != SIG_ERR);
+	free(p + 8);
+}
+
 /* --- descriptors --- */
 
 /* What it opens then must hold nothing but its own. */
@@ -294,6 +309,8 @@ static void do_word(char *self, const char *word)
 		become_daemon();
 	else if (!strcmp(word, "signals"))
 		interrupt();
+	else if (!strcmp(word, "exit_inside"))
+		exit_inside();
 	else if (!strcmp(word, "close"))
 		close_all();
 	else if (!strcmp(word, "exit"))

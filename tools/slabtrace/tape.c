@@ -57,9 +57,14 @@ static atomic_bool closing;
 /* In a page that is empty in the child of a fork(), however that was called. */
 static volatile bool *same_process;
 
+static bool try_lock(atomic_flag *flag)
+{
+	return !atomic_flag_test_and_set_explicit(flag, memory_order_acquire);
+}
+
 static void lock(atomic_flag *flag)
 {
-	while (atomic_flag_test_and_set_explicit(flag, memory_order_acquire))
+	while (!try_lock(flag))
 		sched_yield();
 }
 
@@ -177,6 +182,13 @@ static struct tape *new_tape(void)
 	return t;
 }
 
+static void renew_tape(struct tape *t)
+{
+	*t = (struct tape){ .tid = (uint32_t)gettid(), .block = t->block };
+	rnt_begin(&t->writer, t->block, TAPE_BYTES);
+	link_tape(t);
+}
+
 /* --- processes --- */
 
 /*
@@ -185,19 +197,15 @@ static struct tape *new_tape(void)
  */
 static void after_fork(void)
 {
-	*same_process = true;
 	atomic_flag_clear(&tapes_lock);
 	tapes = NULL;
 	atomic_store(&closing, false);
 	file_after_fork();
+	file_begin();
 	sequence = 0;
-	if (!tape)
-		return;
-	*tape = (struct tape){
-		.tid = (uint32_t)gettid(), .block = tape->block,
-	};
-	rnt_begin(&tape->writer, tape->block, TAPE_BYTES);
-	link_tape(tape);
+	if (tape)
+		renew_tape(tape);
+	*same_process = true;
 }
 
 /*
@@ -215,6 +223,7 @@ static void thread_ends(void *arg)
 		announce_end(t);
 	} else {
 		unlink_tape(t);
+		lock(&t->lock);
 		flush(t);
 		sequence = t->sequence;
 		tape = NULL;
@@ -230,24 +239,35 @@ bool tape_is_own_process(void)
 }
 
 /*
- * All that is on tape goes to the file. Not if a signal handler has interrupted
- * this thread in here, which could be anywhere.
+ * Of a signal handler, which may have interrupted its own thread anywhere:
+ * whether that was in the allocator, and not in here. @tapes_lock is held then.
  */
+static bool is_outside(void)
+{
+	if (!tape || !try_lock(&tape->lock))
+		return false;
+	unlock(&tape->lock);
+	return try_lock(&tapes_lock);
+}
+
+/* All that is on tape goes to the file, if it can. */
 void tape_flush_all(void)
 {
+	bool was_busy = busy;
 	int err = errno;
 
-	if (busy || !started || !*same_process)
+	if (!started || !*same_process || (was_busy && !is_outside()))
 		return;
 	busy = true;
-	lock(&tapes_lock);
+	if (!was_busy)
+		lock(&tapes_lock);
 	for (struct tape *t = tapes; t; t = t->next) {
 		lock(&t->lock);
 		flush(t);
 		unlock(&t->lock);
 	}
 	unlock(&tapes_lock);
-	busy = false;
+	busy = was_busy;
 	errno = err;
 }
 
@@ -264,10 +284,10 @@ static void __attribute__((destructor)) process_ends(void)
 }
 
 /* With the first call of all, when there is one thread. */
-static bool start(void)
+static void start(void)
 {
 	if (starting)
-		return false;
+		return;
 	starting = true;
 	next_find();
 	same_process = map(sizeof(*same_process));
@@ -277,10 +297,10 @@ static bool start(void)
 		*same_process = true;
 		have_key = !pthread_key_create(&key, thread_ends);
 		file_start();
+		file_begin();
 		at_quick_exit(close_tapes);
 		started = true;
 	}
-	return started;
 }
 
 /* Of a process, the first one or another. */
@@ -290,11 +310,10 @@ static bool first_call(void)
 
 	if (started)
 		after_fork();
-	else if (!start())
-		return false;
-	file_begin();
+	else
+		start();
 	errno = err;
-	return true;
+	return started;
 }
 
 /* --- a call --- */
