@@ -21,12 +21,38 @@ check "trace: what is none" refuses 1 "this is no trace" trace "$0"
 needs_recorder
 built "$recorded"
 
+in_fixed_folder()
+{
+	# shellcheck disable=SC2086 # several words
+	! $as_user "$bench" record -o "$tmp/fixed/t.rnt" -- true \
+		>"$tmp/out" 2>"$tmp/err" && grep -q "cannot write" "$tmp/err"
+}
+
 check "record: an unwritable file" refuses 1 "cannot write $tmp/no/t.rnt" \
 	record -o "$tmp/no/t.rnt" -- true
 check "record: no file, a device" refuses 1 "not a file to write" \
 	record -o /dev/full -- true
 check "record: a command that is not there" refuses 1 "cannot start" \
 	record -o "$tmp/t.rnt" -- "$tmp/no"
+keeps()
+{
+	[ "$(cat "$tmp/t.rnt")" = earlier ] &&
+		[ -z "$(find "$tmp" -name '*.former')" ]
+}
+
+echo earlier >"$tmp/t.rnt"
+check "record: a command that is not there, again" refuses 1 "cannot start" \
+	record -o "$tmp/t.rnt" -- "$tmp/no"
+check "record: what was there before stays" keeps
+mkdir "$tmp/fixed" && echo earlier >"$tmp/fixed/t.rnt"
+chmod a+rx "$tmp" && chmod a+w "$tmp/fixed/t.rnt" && chmod 555 "$tmp/fixed"
+# For root no folder is read-only.
+as_user=
+[ "$(id -u)" -ne 0 ] ||
+	as_user="setpriv --reuid=65534 --regid=65534 --clear-groups"
+check "record: a folder that is read-only" in_fixed_folder
+check "record: what is there stays" grep -q earlier "$tmp/fixed/t.rnt"
+chmod u+w "$tmp/fixed"
 check "record: its exit code" refuses 1 "ended with exit code 7" \
 	record -o "$tmp/t.rnt" -- sh -c 'exit 7'
 

@@ -11,6 +11,17 @@
 #include <unistd.h>
 #include "trace.h"
 
+/* Whether a file is none to write anew, which is said: a device, say. */
+bool refuses_output(const char *name)
+{
+	struct stat st;
+
+	if (stat(name, &st) || S_ISREG(st.st_mode))
+		return false;
+	fprintf(stderr, "slabbench: %s is not a file to write anew\n", name);
+	return true;
+}
+
 static int no_memory(const struct trace *t)
 {
 	fprintf(stderr, "slabbench: %s: out of memory\n", t->name);

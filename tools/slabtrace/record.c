@@ -48,8 +48,8 @@ static error_t parse_record(int key, char *arg, struct argp_state *state)
 
 static const struct argp_option record_options[] = {
 	{ "output", 'o', "FILE.rnt", 0,
-	  "The trace, which is made anew; that of another process is "
-	  "FILE.PID.rnt", 0 },
+	  "The trace, made anew once there is something to record; that of "
+	  "another process is FILE.PID.rnt", 0 },
 	{ 0 }
 };
 
@@ -76,29 +76,48 @@ static bool find_recorder(char *path)
 	return false;
 }
 
-/*
- * An absolute name of what is not there yet; 0, or -1 after a message. Whatever
- * is no plain file stays.
+/**
+ * struct output - the file of the first process
+ * @path: its absolute name, of which there is nothing during the recording
+ * @former: where that of an earlier time is meanwhile
+ * @had_former: there was one
  */
-static int prepare_file(const char *name, char *path)
+struct output {
+	char path[PATH_MAX], former[PATH_MAX + 32];
+	bool had_former;
+};
+
+/* 0, or -1 after a message. Whatever is no plain file stays. */
+static int prepare_output(const char *name, struct output *out)
 {
-	struct stat st;
 	FILE *f;
 
-	if (!stat(name, &st) && !S_ISREG(st.st_mode)) {
-		fprintf(stderr, "slabbench: %s is not a file to write anew\n",
-			name);
+	if (refuses_output(name))
 		return -1;
-	}
-	f = fopen(name, "we");
-	if (f && realpath(name, path)) {
+	out->had_former = !access(name, F_OK);
+	f = fopen(name, "ae");
+	if (f && realpath(name, out->path)) {
 		fclose(f);
-		if (!unlink(path))
+		snprintf(out->former, sizeof(out->former), "%s.%d.former",
+			 out->path, (int)getpid());
+		if (!rename(out->path, out->former))
 			return 0;
 	}
 	fprintf(stderr, "slabbench: cannot write %s: %s\n", name,
 		strerror(errno));
 	return -1;
+}
+
+/* False where nothing was recorded: what there was before is there again. */
+static bool settle_output(const struct output *out)
+{
+	bool recorded = !access(out->path, F_OK);
+
+	if (recorded || !out->had_former)
+		unlink(out->former);
+	else
+		rename(out->former, out->path);
+	return recorded;
 }
 
 /* The recorder first: what else is preloaded is what it records. */
@@ -174,21 +193,24 @@ static int say_written(const char *name)
 int cmd_record(int argc, char **argv)
 {
 	struct record_args args = { .file = NULL };
-	char recorder[PATH_MAX], path[PATH_MAX];
+	char recorder[PATH_MAX];
+	struct output out;
 	int status, ret;
+	bool recorded;
 
 	argp_parse(&record_argp, argc, argv, ARGP_IN_ORDER, NULL, &args);
 	if (!find_recorder(recorder)) {
 		fprintf(stderr, "slabbench: there is no " RECORDER " beside this program (a build with SAN= has none)\n");
 		return EXIT_UNAVAILABLE;
 	}
-	if (prepare_file(args.file, path))
+	if (prepare_output(args.file, &out))
 		return EXIT_FAILED;
-	status = run(&args, recorder, path);
+	status = run(&args, recorder, out.path);
+	recorded = settle_output(&out);
 	if (status < 0)
 		return EXIT_FAILED;
 	ret = say_end(args.command[0], status);
-	if (access(path, F_OK)) {
+	if (!recorded) {
 		fprintf(stderr, "slabbench: %s has recorded nothing: is it linked statically, or with more rights than its user?\n",
 			args.command[0]);
 		return EXIT_FAILED;

@@ -42,6 +42,7 @@ struct trace {
 /* load.c: each returns 0, or -1 after a message on stderr. */
 int trace_load(struct trace *t, const char *name);
 void trace_free(struct trace *t);
+bool refuses_output(const char *name);
 /* zst.c */
 int zst_read(const char *name, unsigned char **data, size_t *bytes);
 
