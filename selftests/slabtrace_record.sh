@@ -90,6 +90,25 @@ check "each call: nothing is foreign" [ "$(figure foreign)" -eq 0 ]
 check "a million calls in little memory" record 0 "$recorded" little
 check "a million calls: all are there" [ "$(calls 4951)" -eq 500000 ]
 
+# --- where it is ---
+
+moved()
+{
+	mkdir -p "$tmp/a b/slabbench" "$tmp/a b/slabtrace"
+	cp "$bench" "$tmp/a b/slabbench/slabbench"
+	cp "${bench%/*}/../slabtrace/libslabtrace.so" "$tmp/a b/slabtrace"
+	"$tmp/a b/slabbench/slabbench" record -o "$tmp/t.rnt" -- true \
+		>"$tmp/out" 2>"$tmp/err"
+	[ $? -eq 3 ] && grep -q "there is a blank or a colon" "$tmp/err"
+}
+
+check "a blank in the recorder's name" moved
+mkdir "$tmp/c d"
+check "a blank in the trace's name" gives 0 record -o "$tmp/c d/e f.rnt" -- \
+	"$recorded" mark5000
+check "a blank in the trace's name: it is there" \
+	[ "$(calls 5000 "$tmp/c d/e f.rnt")" -eq 1000 ]
+
 # --- threads ---
 
 all_threads()
@@ -174,6 +193,26 @@ check "exit" record 0 "$recorded" exit
 check "exit: nothing of the main thread is lost" [ "$(calls 4801)" -eq 1000 ]
 check "exit: the others may be cut, not mixed up" \
 	[ "$(figure foreign)" -eq 0 ]
+# Of slabbench, and no process is left.
+terminated()
+{
+	rm -f "$tmp"/*.rnt
+	"$bench" record -o "$tmp/t.rnt" -- sh -c "echo \$\$ >$tmp/pid
+		trap 'exit 5' TERM; while :; do sleep 0.1; done" \
+		>"$tmp/out" 2>"$tmp/err" &
+	pid=$!
+	until [ -s "$tmp/pid" ]; do
+		sleep 0.05
+	done
+	sleep 0.2
+	kill $pid
+	wait $pid
+	! kill -0 "$(cat "$tmp/pid")" 2>/dev/null &&
+		grep -q "exit code 5" "$tmp/err"
+}
+
+check "SIGTERM is for the program" terminated
+check "SIGTERM: all is recorded" [ "$(figure calls)" -gt 10 ]
 check "killed" record 1 "$recorded" threads kill
 check "killed: that is said" grep -q "killed by signal 9" "$tmp/err"
 check "killed: threads that had ended are there" all_threads

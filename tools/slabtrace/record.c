@@ -134,6 +134,27 @@ static int set_environment(const char *recorder, const char *path)
 		setenv(RNT_ENV_FILE, path, 1) || setenv(RNT_ENV_PID, pid, 1);
 }
 
+static pid_t recorded;
+
+static void pass_on(int sig)
+{
+	kill(recorded, sig);
+}
+
+/*
+ * Ctrl-C reaches the program anyway; who ends this process means that one. What
+ * it did until then is recorded.
+ */
+static void leave_signals(pid_t pid)
+{
+	struct sigaction sa = { .sa_handler = pass_on, .sa_flags = SA_RESTART };
+
+	recorded = pid;
+	signal(SIGINT, SIG_IGN);
+	signal(SIGQUIT, SIG_IGN);
+	sigaction(SIGTERM, &sa, NULL);
+}
+
 /* What waitpid() gives, or -1 after a message. */
 static int run(const struct record_args *args, const char *recorder,
 	       const char *path)
@@ -142,7 +163,11 @@ static int run(const struct record_args *args, const char *recorder,
 	int status;
 
 	fflush(NULL);
+	interrupt_block();
 	pid = fork();
+	if (pid > 0)
+		leave_signals(pid);
+	interrupt_unblock(!pid);
 	if (!pid) {
 		if (!set_environment(recorder, path))
 			execvp(args->command[0], args->command);
@@ -150,9 +175,6 @@ static int run(const struct record_args *args, const char *recorder,
 			args->command[0], strerror(errno));
 		_exit(127);
 	}
-	/* Ctrl-C is for the program: what it did until then is recorded. */
-	signal(SIGINT, SIG_IGN);
-	signal(SIGQUIT, SIG_IGN);
 	while (pid > 0 && waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			pid = -1;
@@ -201,6 +223,11 @@ int cmd_record(int argc, char **argv)
 	argp_parse(&record_argp, argc, argv, ARGP_IN_ORDER, NULL, &args);
 	if (!find_recorder(recorder)) {
 		fprintf(stderr, "slabbench: there is no " RECORDER " beside this program (a build with SAN= has none)\n");
+		return EXIT_UNAVAILABLE;
+	}
+	if (strpbrk(recorder, " :")) {
+		fprintf(stderr, "slabbench: %s cannot be preloaded: there is a blank or a colon in its name\n",
+			recorder);
 		return EXIT_UNAVAILABLE;
 	}
 	if (prepare_output(args.file, &out))
