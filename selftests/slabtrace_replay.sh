@@ -139,6 +139,7 @@ check "import: threads: which is 300" \
 check "import: another process" imported '[pid 7] malloc(1) = 0x10' \
 	'[pid 9] free(0x20) = <void>' 'malloc(5) = 0x10'
 check "import: foreign and lost" figures "foreign 1" "lost 1" "left 5"
+rm "$tmp/t.rnt"
 check "import: not to be read" refused "ltrace:2: this is no line of ltrace" \
 	'malloc(1) = 0x10' 'hello'
 check "import: arguments" refused "not the arguments" 'malloc(x) = 0x10'
@@ -149,6 +150,35 @@ check "import: no file is left of what fails" [ ! -e "$tmp/t.rnt" ]
 check "import: nothing" refused "has no events" '+++ exited (status 0) +++'
 check "import: no text" refuses 1 "cannot read $tmp/no" trace \
 	--from-ltrace "$tmp/no" "$tmp/t.rnt"
+
+stays()		# command...
+{
+	cp "$tmp/t.rnt" "$tmp/before"
+	"$@" && cmp "$tmp/t.rnt" "$tmp/before" && [ ! -e "$tmp/t.rnt.part" ]
+}
+
+# As root it would be removed.
+stays_device()
+{
+	ln -sf /dev/null "$tmp/null"
+	refuses 1 "not a file to write anew" trace --from-ltrace "$tmp/ltrace" \
+		"$tmp/null" && [ -L "$tmp/null" ]
+}
+
+check "import: a trace" imported 'malloc(1) = 0x10'
+check "import: stays where another one fails" stays refused "no line" 'hello'
+check "import: over its own text" stays refuses 1 "is to be read" \
+	trace --from-ltrace "$tmp/t.rnt" "$tmp/t.rnt"
+check "import: a device" stays_device
+check "a CSV over its trace" stays refuses 1 "is to be read" \
+	trace "$tmp/t.rnt" --csv "$tmp/t.rnt"
+ln "$tmp/t.rnt" "$tmp/other.rnt"
+check "a CSV over its trace, by another name" stays refuses 1 "is to be read" \
+	trace "$tmp/t.rnt" --csv "$tmp/other.rnt"
+check "JSON over a trace" stays refuses 1 "is to be read" \
+	replay -r 1 -p glibc --json "$tmp/t.rnt" "$tmp/t.rnt"
+check "a folder is no trace" refuses 1 "no plain file" trace "$tmp"
+check "nor is a device" refuses 1 "no plain file" trace /dev/null
 
 # What ltrace itself says of a program is what the program did.
 by_ltrace()

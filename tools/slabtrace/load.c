@@ -22,6 +22,19 @@ bool refuses_output(const char *name)
 	return true;
 }
 
+/* Whether writing @to, NULL for nothing, would lose @from, which is said. */
+bool is_input(const char *to, const char *from)
+{
+	struct stat a, b;
+
+	if (!to || stat(to, &a) || stat(from, &b) || a.st_dev != b.st_dev ||
+	    a.st_ino != b.st_ino)
+		return false;
+	fprintf(stderr, "slabbench: %s is to be read, and is not written\n",
+		to);
+	return true;
+}
+
 static int no_memory(const struct trace *t)
 {
 	fprintf(stderr, "slabbench: %s: out of memory\n", t->name);
@@ -40,6 +53,12 @@ static int map_file(struct trace *t)
 			strerror(errno));
 		if (fd >= 0)
 			close(fd);
+		return -1;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		fprintf(stderr, "slabbench: cannot read %s: it is no plain file\n",
+			t->name);
+		close(fd);
 		return -1;
 	}
 	t->bytes = t->mapped_bytes = (size_t)st.st_size;

@@ -13,6 +13,7 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -380,6 +381,13 @@ static int write_rest(struct import *im)
 	return ret;
 }
 
+static int write_trace(struct import *im)
+{
+	if (write_process(im) || read_lines(im))
+		return -1;
+	return write_rest(im);
+}
+
 static void free_tracks(struct import *im)
 {
 	for (size_t i = 0; i < im->nr_tracks; i++) {
@@ -389,35 +397,48 @@ static void free_tracks(struct import *im)
 	free(im->track);
 }
 
+/* Whole, or not at all: 0, or -1 after a message. */
+static int import(struct import *im, const char *part)
+{
+	int ret;
+
+	im->out = fopen(part, "we");
+	if (!im->out)
+		return unwritable(im);
+	ret = write_trace(im);
+	free_tracks(im);
+	if (fclose(im->out) && !ret)
+		ret = unwritable(im);
+	if (!ret && rename(part, im->to))
+		ret = unwritable(im);
+	if (ret)
+		unlink(part);
+	return ret;
+}
+
 /**
  * ltrace_import() - make a trace of what ltrace printed
  * @from: the text
- * @to: the trace, made anew; removed where this fails
+ * @to: the trace, made anew; stays as it is where this fails
  *
  * Return: 0, or -1 after a message on stderr.
  */
 int ltrace_import(const char *from, const char *to)
 {
 	struct import im = { .from = from, .to = to };
+	char part[PATH_MAX];
 	int ret;
 
+	if (refuses_output(to) || is_input(to, from))
+		return -1;
+	snprintf(part, sizeof(part), "%s.part", to);
 	im.in = fopen(from, "re");
 	if (!im.in) {
 		fprintf(stderr, "slabbench: cannot read %s: %s\n", from,
 			strerror(errno));
 		return -1;
 	}
-	im.out = fopen(to, "we");
-	ret = im.out ? write_process(&im) : unwritable(&im);
-	if (!ret)
-		ret = read_lines(&im);
-	if (!ret)
-		ret = write_rest(&im);
-	free_tracks(&im);
+	ret = import(&im, part);
 	fclose(im.in);
-	if (im.out && fclose(im.out) && !ret)
-		ret = unwritable(&im);
-	if (ret && im.out)
-		unlink(to);
 	return ret;
 }

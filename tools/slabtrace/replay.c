@@ -238,6 +238,15 @@ static struct recording *read_all(const struct replay_args *args)
 	return rec;
 }
 
+/* EXIT_OK, or after a message another exit code. */
+static int open_results(struct replay_args *args)
+{
+	for (unsigned int i = 0; i < args->nr_files; i++)
+		if (is_input(args->cmp.sel.json, args->file[i]))
+			return EXIT_FAILED;
+	return results_open(&args->cmp.results, args->cmp.sel.json);
+}
+
 static int measure_and_print(struct replay_args *args, struct recording *rec)
 {
 	struct comparison *cmp = &args->cmp;
@@ -282,7 +291,7 @@ int cmd_replay(int argc, char **argv)
 	rec = read_all(&args);
 	if (!rec)
 		return EXIT_FAILED;
-	ret = results_open(&cmp->results, cmp->sel.json);
+	ret = open_results(&args);
 	if (!ret)
 		ret = results_end(&cmp->results, measure_and_print(&args, rec));
 	free_recordings(rec, cmp, args.nr_files);

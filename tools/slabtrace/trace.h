@@ -43,6 +43,7 @@ struct trace {
 int trace_load(struct trace *t, const char *name);
 void trace_free(struct trace *t);
 bool refuses_output(const char *name);
+bool is_input(const char *to, const char *from);
 /* zst.c */
 int zst_read(const char *name, unsigned char **data, size_t *bytes);
 

@@ -147,6 +147,8 @@ int cmd_trace(int argc, char **argv)
 
 	argp_parse(&trace_argp, argc, argv, 0, NULL, &args);
 	out = args.csv && !strcmp(args.csv, "-") ? stderr : stdout;
+	if (is_input(args.csv, args.file))
+		return EXIT_FAILED;
 	if (args.ltrace && ltrace_import(args.ltrace, args.file))
 		return EXIT_FAILED;
 	ret = trace_load(&t, args.file);
