@@ -432,6 +432,9 @@ plot()
 	check "it ends" grep -q "</svg>" "$tmp/svg"
 	check "nowhere to draw" refuses 1 "cannot write $tmp/no/where" \
 		reclaim --plot "$tmp/no/where"
+	check "a picture on a full disk" refuses 1 "gnuplot could not draw" \
+		reclaim -r 1 -p rn -w collapse --peak 1M --idle 1 \
+		--plot /dev/full
 	printf '#!/bin/sh\nexit 1\n' >"$tmp/gnuplot"
 	chmod +x "$tmp/gnuplot"
 	check "gnuplot fails" gnuplot_fails

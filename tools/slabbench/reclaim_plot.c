@@ -113,6 +113,20 @@ static bool has_any(const struct reclaim *r)
 	return false;
 }
 
+/* gnuplot does not tell that the disk was full. */
+static bool is_whole(const char *svg)
+{
+	static const char end[] = "</svg>";
+	char tail[32] = "";
+	FILE *f = fopen(svg, "re");
+	bool whole = f && !fseek(f, 1 - (long)sizeof(tail), SEEK_END) &&
+		fread(tail, sizeof(tail) - 1, 1, f) && strstr(tail, end);
+
+	if (f)
+		fclose(f);
+	return whole;
+}
+
 /**
  * reclaim_plot() - draw what was held
  * @r: what was measured
@@ -137,7 +151,7 @@ int reclaim_plot(const struct reclaim *r, const char *svg)
 	}
 	put_all(r, svg, f);
 	err = ferror(f);
-	if (pclose(f) || err) {
+	if (pclose(f) || err || !is_whole(svg)) {
 		fprintf(stderr, "slabbench: gnuplot could not draw %s\n", svg);
 		return -1;
 	}
