@@ -33,7 +33,14 @@ for form in "rn-small *rn with RN_LADDER=" "rn+bg *rn with RN_BACKGROUND=1" \
 	check "list has $form" out_has "^  $form"
 done
 check "version" gives 0 --version
+bench_elsewhere()
+{
+	! sh "${0%/*}/../scripts/bench" "$tmp/no/" >"$tmp/out" 2>"$tmp/err" &&
+		grep -q "build it first" "$tmp/err" && [ ! -e "$tmp/no" ]
+}
+
 check "the version is a number" out_has '^slabbench [0-9][0-9]*\.[0-9]'
+check "scripts/bench: nothing is built there" bench_elsewhere
 check "help" gives 0 --help
 check "help of run" gives 0 run --help
 
