@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include "trace.h"
 
-static const char *const names[NR_RNT_KINDS] = {
+const char *const call_names[NR_RNT_KINDS] = {
 	[RNT_MALLOC] = "malloc", [RNT_CALLOC] = "calloc",
 	[RNT_REALLOC] = "realloc", [RNT_ALIGNED] = "aligned",
 	[RNT_FREE] = "free",
@@ -34,7 +34,7 @@ static int put(void *arg, const struct step *s, struct object *obj)
 	if (s->implied)
 		return 0;
 	fprintf(x->f, "%" PRIu64 ",%u,%u,%s", e->time_ns - x->trace->first_ns,
-		s->thread, x->trace->thread[s->thread].tid, names[e->kind]);
+		s->thread, x->trace->thread[s->thread].tid, call_names[e->kind]);
 	if (e->kind == RNT_FREE)
 		fprintf(x->f, ",");
 	else

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The file that slabbench record writes, which is described in
- * Documentation/dev-tools/trace-format.rst. Neither writing nor reading a block allocates memory, as the
- * recorder does one inside of malloc().
+ * Documentation/dev-tools/trace-format.rst. Neither writing nor reading a block
+ * allocates memory, as the recorder does one inside of malloc().
  */
 #ifndef SLABTRACE_FORMAT_H
 #define SLABTRACE_FORMAT_H

@@ -146,6 +146,7 @@ struct totals {
 int totals_of(struct totals *sum, const struct trace *t);
 
 /* ltrace.c, export.c */
+extern const char *const call_names[NR_RNT_KINDS];
 int ltrace_import(const char *from, const char *to);
 int trace_csv(const struct trace *t, FILE *f);
 

@@ -61,14 +61,9 @@ static const struct argp trace_argp = {
 
 static void print_calls(const struct totals *sum, FILE *out)
 {
-	static const char *const names[NR_RNT_KINDS] = {
-		[RNT_MALLOC] = "malloc", [RNT_CALLOC] = "calloc",
-		[RNT_REALLOC] = "realloc", [RNT_ALIGNED] = "aligned",
-		[RNT_FREE] = "free",
-	};
-
 	for (int k = 0; k < NR_RNT_KINDS; k++)
-		fprintf(out, "%-10s %12" PRIu64 "\n", names[k], sum->calls[k]);
+		fprintf(out, "%-10s %12" PRIu64 "\n", call_names[k],
+			sum->calls[k]);
 }
 
 /* What a replay leaves out, or puts right. */
