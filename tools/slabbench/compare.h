@@ -48,6 +48,7 @@ extern const struct argp comparison_argp;
 
 void add_peer(struct argp_state *state, const char *word, void *arg);
 void default_peers(struct comparison *args);
+void *alloc_or_exit(size_t n, size_t size);
 bool one_missing(const struct comparison *args);
 bool nothing_to_compare(const struct comparison *args);
 void say_left_out(struct comparison *args, const struct row *rows,

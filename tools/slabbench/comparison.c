@@ -302,3 +302,14 @@ int compare_rows(struct comparison *args,
 	ret = compare_measure(args, print);
 	return results_end(&args->results, ret);
 }
+
+/* Zeroed; without memory the program ends after a message. */
+void *alloc_or_exit(size_t n, size_t size)
+{
+	void *p = calloc(n, size);
+
+	if (p)
+		return p;
+	fprintf(stderr, "slabbench: out of memory\n");
+	exit(EXIT_FAILED);
+}

@@ -407,16 +407,6 @@ static bool run_all(const struct reclaim *r, struct json_out *json)
 	return good;
 }
 
-static void *alloc_or_exit(size_t n, size_t size)
-{
-	void *p = calloc(n, size);
-
-	if (p)
-		return p;
-	fprintf(stderr, "slabbench: out of memory\n");
-	exit(EXIT_FAILED);
-}
-
 static void alloc_outcomes(struct reclaim *r)
 {
 	r->outcome = alloc_or_exit(r->nr_rows * r->nr_peers,

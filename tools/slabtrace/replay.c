@@ -164,16 +164,6 @@ static void run_once(const struct comparison *cmp, struct recording *rec,
 	}
 }
 
-static void *alloc_or_exit(size_t n, size_t size)
-{
-	void *p = calloc(n, size);
-
-	if (p)
-		return p;
-	fprintf(stderr, "slabbench: out of memory\n");
-	exit(EXIT_FAILED);
-}
-
 /* Room for the figures of all runs, one behind the other. */
 static void alloc_figures(struct replayed *r, unsigned int runs)
 {
