@@ -106,8 +106,8 @@ void large_set_counter(void *p, u16 id)
 
 void large_free_all(u16 id)
 {
-	for (u32 block = sparse_next_open(0); block != NO_PFN;
-	     block = sparse_next_open(block + 1)) {
+	for (u32 block = block_next_used(0); block != NO_BLOCK;
+	     block = block_next_used(block + 1)) {
 		for (u32 i = 0; i < PAGEBLOCK_PAGES; i++) {
 			u32 pfn = (block << PAGEBLOCK_ORDER) + i;
 			struct page *page = pfn_to_page(pfn);

@@ -4,6 +4,7 @@
  */
 #include "slab.h"
 #include "tracepoint.h"
+#include "zone.h"
 
 static void set_rows(const struct rn_cache *c, u32 pfn, unsigned int row)
 {
@@ -111,8 +112,8 @@ void slab_discard_all(struct rn_cache *c)
 	for (int node = 0; node < nr_node_ids(); node++)
 		if (c->node[node])
 			forget_slabs(c->node[node]);
-	for (u32 block = sparse_next_open(0); block != NO_PFN;
-	     block = sparse_next_open(block + 1)) {
+	for (u32 block = block_next_used(0); block != NO_BLOCK;
+	     block = block_next_used(block + 1)) {
 		end = (block + 1) << PAGEBLOCK_ORDER;
 		for (u32 pfn = block << PAGEBLOCK_ORDER; pfn < end;
 		     pfn += 1U << c->order) {

@@ -170,6 +170,24 @@ u32 run_length(const struct zone *z, enum run_kind kind, u32 block, u32 most)
 	return next_bit(z, kind, at, at + most, false) - at;
 }
 
+u32 block_next_used(u32 block)
+{
+	while ((block = sparse_next_open(block)) != NO_PFN) {
+		struct zone *z = &zones[pfn_to_node(block << PAGEBLOCK_ORDER)];
+		u32 skip, end;
+
+		lock(&z->lock);
+		end = max(z->first + z->high, block + 1);
+		skip = block_is_used(z, block) ? 0 :
+		       run_length(z, RUN_UNUSED, block, end - block);
+		unlock(&z->lock);
+		if (!skip)
+			return block;
+		block += skip;
+	}
+	return NO_BLOCK;
+}
+
 /* Blocks that come and go together with @block. */
 static u32 unit_of(u32 block)
 {

@@ -321,6 +321,28 @@ START_TEST(free_all)
 }
 END_TEST
 
+/*
+ * How long that takes is a matter of what is in use, not of the largest request
+ * that was ever refused, nor of what was once in use.
+ */
+START_TEST(free_after_a_huge_request)
+{
+	size_t bytes = (size_t)vmstat("reservation_bytes") / 8 * 7;
+	struct rn_memcg *m = group(NULL, "small");
+	double start;
+	void *p;
+
+	p = granted(m, 3000, 0);
+	p = granted(m, 300000, 0);
+	p = rn_alloc(opaque(bytes), 0);
+	rn_free(p);
+	start = seconds();
+	ck_assert_int_eq(end(m, RN_MEMCG_FREE), 0);
+	ck_assert_double_lt(seconds() - start, 1);
+	ck_assert_uint_eq(caches_of("small"), 0);
+}
+END_TEST
+
 /* With what is left of groups that were below it. */
 START_TEST(free_with_reparented)
 {
@@ -459,6 +481,7 @@ int main(void)
 	tcase_add_test(ends, reparent_a_line);
 	tcase_add_test(ends, freed_meanwhile);
 	tcase_add_test(ends, free_all);
+	tcase_add_test(ends, free_after_a_huge_request);
 	tcase_add_test(ends, free_with_reparented);
 	tcase_add_test(forks, forked);
 	tcase_add_test(forks, forked_meanwhile);
