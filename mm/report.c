@@ -15,6 +15,14 @@
 
 #define LINE 512
 
+/* What was handed in, a variable's value say, does not end the line. */
+static void keep_in_line(char *p, const char *end)
+{
+	for (; p < end; p++)
+		if ((unsigned char)*p < ' ' || *p == '\x7f')
+			*p = '?';
+}
+
 static void say(const char *fmt, va_list ap)
 {
 	static const char prefix[] = "libslab: ";
@@ -26,6 +34,7 @@ static void say(const char *fmt, va_list ap)
 	n = vsnprintf(line + len, LINE - len - 1, fmt, ap);
 	if (n > 0)
 		len += min((size_t)n, LINE - len - 2);
+	keep_in_line(line, line + len);
 	line[len++] = '\n';
 	/* Nowhere to complain to if stderr is gone. */
 	if (sys_write(STDERR_FILENO, line, len) < 0)

@@ -496,6 +496,8 @@ START_TEST(bad_options)
 		  "hugetlb, thp, other and small; ignored" },
 		{ "RN_SLABINFO_SIGNAL", "WHAT", "RN_SLABINFO_SIGNAL=WHAT is "
 		  "not a signal; ignored" },
+		{ "RN_FORK", "copy\nlibslab: BUG\033[2J", "RN_FORK=copy?libslab"
+		  ": BUG?[2J is not share or copy; ignored" },
 	};
 	char expected[200], *text;
 
