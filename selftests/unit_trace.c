@@ -229,6 +229,39 @@ START_TEST(a_block_that_is_missing)
 }
 END_TEST
 
+/* tools/slabtrace/trace_cmd.c */
+int cmd_trace(int argc, char **argv);
+
+/* What tells of the process need not end with a line, nor be anything. */
+START_TEST(a_process_that_ends_anywhere)
+{
+	static const char *const texts[] = { "a=b", "a=b\n", "" };
+	char command[] = "trace", csv[] = "--csv=-", *said;
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		struct rnt_header h = { .kind = RNT_PROCESS };
+		struct writing x;
+
+		create(&x);
+		/* Another block in the place of the first. */
+		rewind(x.f);
+		h.bytes = (uint32_t)strlen(texts[i]);
+		memcpy(x.block + sizeof(h), texts[i], h.bytes);
+		put_block(&x, h);
+		put(&x, RNT_MALLOC, MS, 0x1000, 100);
+		finish(&x);
+		stderr_catch();
+		ck_assert_int_eq(cmd_trace(3, (char *[]){ command, csv, x.name,
+							  NULL }), 0);
+		said = stderr_caught();
+		ck_assert_int_eq(!strstr(said, "\n# a=b\ncalls "), !*texts[i]);
+		ck_assert_int_eq(!strstr(said, "# a=b"), !*texts[i]);
+		free(said);
+		unlink(x.name);
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("trace");
@@ -239,6 +272,7 @@ int main(void)
 	tcase_add_test(tc, events_that_are_none);
 	tcase_add_test(tc, a_file_that_is_cut);
 	tcase_add_test(tc, a_file_that_is_damaged);
+	tcase_add_test(tc, a_process_that_ends_anywhere);
 	tcase_add_test(tc, a_block_that_is_missing);
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(s, tc);

@@ -91,8 +91,12 @@ static void print_trace(const struct trace *t, const struct totals *sum,
 			FILE *out)
 {
 	fprintf(out, "# %s, process %u\n", t->name, t->pid);
-	for (const char *p = t->text; *p; p += strcspn(p, "\n") + 1)
-		fprintf(out, "# %.*s\n", (int)strcspn(p, "\n"), p);
+	for (const char *p = t->text; *p; p += *p == '\n') {
+		size_t len = strcspn(p, "\n");
+
+		fprintf(out, "# %.*s\n", (int)len, p);
+		p += len;
+	}
 	fprintf(out, "%-10s %12" PRIu64 "\n", "calls", t->events);
 	print_calls(sum, out);
 	fprintf(out, "%-10s %12zu\n", "threads", t->nr_threads);
