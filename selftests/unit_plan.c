@@ -4,9 +4,7 @@
  * of a replay keeps to it.
  */
 #define _GNU_SOURCE
-#include "trace_file.h"
-
-#include "plan.h"
+#include "simulation.h"
 
 /* --- objects --- */
 
@@ -118,6 +116,36 @@ START_TEST(what_is_missing_is_counted)
 }
 END_TEST
 
+/* One object, or all of them together. */
+START_TEST(sizes_beyond_all_memory)
+{
+	static const uint64_t sizes[][2] = {
+		{ UINT64_MAX, 1 }, { 1, UINT64_MAX }, { 1, INT64_MAX },
+		{ 1ULL << 63, 1ULL << 63 }, { 100, -50ULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		struct totals sum;
+		struct writing x;
+		struct trace t;
+		char *text;
+
+		create(&x);
+		put(&x, RNT_MALLOC, 1 * MS, 0x1000, sizes[i][0]);
+		put(&x, RNT_MALLOC, 2 * MS, 0x2000, sizes[i][1]);
+		finish(&x);
+		ck_assert_int_eq(trace_load(&t, x.name), 0);
+		stderr_catch();
+		ck_assert_int_eq(totals_of(&sum, &t), -1);
+		text = stderr_caught();
+		ck_assert_ptr_nonnull(strstr(text, "more is live than"));
+		free(text);
+		trace_free(&t);
+		unlink(x.name);
+	}
+}
+END_TEST
+
 /* --- plans --- */
 
 #define THREADS		4
@@ -177,114 +205,6 @@ static void write_random(struct writing *x)
 	finish(x);
 }
 
-/**
- * struct simulation - a plan, carried out in an order drawn by lot
- * @done: operations of each thread
- * @left: threads that have something left in @epoch
- * @size: of the object in a slot, UINT64_MAX where there is none
- */
-struct simulation {
-	struct plan plan;
-	bool started[THREADS];
-	uint64_t done[THREADS];
-	uint64_t epoch, left;
-	uint64_t *size;
-	uint64_t live, peak;
-};
-
-static const struct plan_op *next_op(const struct simulation *s,
-				     unsigned int thread)
-{
-	const struct plan_thread *t = &s->plan.thread[thread];
-
-	return s->started[thread] && s->done[thread] < t->nr ?
-		&s->plan.op[t->first + s->done[thread]] : NULL;
-}
-
-static bool can_run(const struct simulation *s, const struct plan_op *op)
-{
-	if (op->kind == PLAN_BEGIN)
-		return s->epoch == op->size;
-	if (op->kind == PLAN_WAIT)
-		return s->done[op->slot] > op->size;
-	return true;
-}
-
-static void run_call(struct simulation *s, const struct plan_op *op)
-{
-	uint64_t *size = &s->size[op->slot];
-
-	ck_assert_int_eq(*size == UINT64_MAX,
-			 op->kind != PLAN_FREE && op->kind != PLAN_RESIZE);
-	s->live -= *size == UINT64_MAX ? 0 : *size;
-	*size = op->kind == PLAN_FREE ? UINT64_MAX : op->size;
-	s->live += op->kind == PLAN_FREE ? 0 : op->size;
-	s->peak = s->live > s->peak ? s->live : s->peak;
-}
-
-static void run_op(struct simulation *s, const struct plan_op *op)
-{
-	switch (op->kind) {
-	case PLAN_BEGIN:
-	case PLAN_WAIT:
-		break;
-	case PLAN_START:
-		ck_assert(!s->started[op->slot]);
-		s->started[op->slot] = true;
-		break;
-	case PLAN_END:
-		if (--s->left)
-			break;
-		if (++s->epoch < s->plan.head->nr_epochs)
-			s->left = s->plan.epoch[s->epoch];
-		break;
-	default:
-		run_call(s, op);
-	}
-}
-
-/* Any thread that can, until none can. */
-static void simulate(struct simulation *s)
-{
-	unsigned int stuck = 0;
-
-	while (stuck < THREADS) {
-		unsigned int t = (unsigned int)(random_u64() >> 20) % THREADS;
-
-		for (stuck = 0; stuck < THREADS; stuck++) {
-			const struct plan_op *op = next_op(s, t);
-
-			if (op && can_run(s, op)) {
-				run_op(s, op);
-				s->done[t]++;
-				break;
-			}
-			t = (t + 1) % THREADS;
-		}
-	}
-	for (unsigned int t = 0; t < THREADS; t++)
-		ck_assert_uint_eq(s->done[t], s->plan.thread[t].nr);
-	ck_assert_uint_eq(s->epoch, s->plan.head->nr_epochs);
-}
-
-static void simulate_plan(int fd, const struct totals *sum)
-{
-	struct simulation s = { .live = 0 };
-	const struct plan_head *h;
-
-	ck_assert_int_eq(plan_map(&s.plan, fd), 0);
-	h = s.plan.head;
-	s.started[h->first] = true;
-	s.left = s.plan.epoch[0];
-	s.size = malloc(h->nr_slots * sizeof(*s.size));
-	for (uint64_t i = 0; i < h->nr_slots; i++)
-		s.size[i] = UINT64_MAX;
-	simulate(&s);
-	ck_assert_uint_eq(s.peak, sum->peak);
-	ck_assert_uint_eq(s.live, sum->end);
-	free(s.size);
-}
-
 /* However the threads of a plan get ahead of one another. */
 START_TEST(any_order_has_the_recorded_peak)
 {
@@ -321,6 +241,7 @@ int main(void)
 	tcase_add_test(tc, a_free_waits_for_its_allocation);
 	tcase_add_test(tc, memory_is_freed_before_it_is_reused);
 	tcase_add_test(tc, what_is_missing_is_counted);
+	tcase_add_test(tc, sizes_beyond_all_memory);
 	tcase_add_test(tc, any_order_has_the_recorded_peak);
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(s, tc);

@@ -4,6 +4,8 @@
  */
 #include "trace.h"
 
+#define BEYOND_MEMORY	1
+
 static int add(void *arg, const struct step *s, struct object *obj)
 {
 	struct totals *sum = arg;
@@ -20,6 +22,9 @@ static int add(void *arg, const struct step *s, struct object *obj)
 		return 0;
 	sum->objects += s->effect == EFFECT_NEW;
 	sum->objects -= s->effect == EFFECT_FREE;
+	/* Beyond that no object is, nor all of them: sums would be wrong. */
+	if (size > INT64_MAX || sum->live - s->before + size > INT64_MAX)
+		return BEYOND_MEMORY;
 	sum->live += size - s->before;
 	sum->allocated += size > s->before ? size - s->before : 0;
 	if (sum->objects > sum->most_objects)
@@ -35,9 +40,14 @@ static int add(void *arg, const struct step *s, struct object *obj)
 int totals_of(struct totals *sum, const struct trace *t)
 {
 	struct order o;
+	int ret;
 
 	*sum = (struct totals){ .first_ns = t->first_ns };
-	if (order_run(&o, t, add, sum))
+	ret = order_run(&o, t, add, sum);
+	if (ret == BEYOND_MEMORY)
+		fprintf(stderr, "slabbench: %s: more is live than any memory can hold\n",
+			t->name);
+	if (ret)
 		return -1;
 	sum->end = sum->live;
 	sum->foreign = o.foreign;
