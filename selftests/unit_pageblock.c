@@ -317,8 +317,6 @@ int main(void)
 {
 	Suite *s = suite_create("pageblock");
 	TCase *t = tcase_create("bitmap buddy");
-	SRunner *runner;
-	int failed;
 
 	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, NULL);
@@ -328,9 +326,5 @@ int main(void)
 	tcase_add_test(t, resident_pages_first);
 	tcase_add_test(t, bad_ranges_are_refused);
 	suite_add_tcase(s, t);
-	runner = srunner_create(s);
-	srunner_run_all(runner, CK_NORMAL);
-	failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+	return suite_main(s);
 }
