@@ -117,6 +117,17 @@ PHONY += check check-numa bench bench-full
 check check-numa: $(libs) $(malloc-libs) $(prog-dirs)
 	$(Q)$(MAKE) $(build)=selftests $@
 
+# Fuzz targets are clang's, and all that they look at is compiled for them.
+PHONY += fuzz check-fuzz
+ifneq ($(filter fuzzer,$(sans)),)
+fuzz check-fuzz: mm tools/slabtrace
+	$(Q)$(MAKE) $(build)=selftests $@
+else
+fuzz check-fuzz:
+	$(Q)$(MAKE) O=$(o)build-fuzz SAN=fuzzer,address,undefined \
+		CC="$(if $(findstring clang,$(CC)),$(CC),clang)" $@
+endif
+
 bench: $(prog-dirs)
 	$(Q)scripts/bench $(o) $(BENCH_ARGS)
 
@@ -148,7 +159,7 @@ clean:
 		.libslab.a.cmd .$(SONAME).cmd .libslab.so.cmd .libslab.pc.cmd)
 
 mrproper: clean
-	$(Q)rm -rf $(addprefix $(o),usr .feature .headers_check numa-vm)
+	$(Q)rm -rf $(addprefix $(o),usr .feature .headers_check numa-vm build-fuzz)
 	$(Q)rm -f $(addprefix $(o),compile_commands.json) tags TAGS \
 		cscope.out cscope.in.out cscope.po.out cscope.files
 	$(Q)test ! -L $(o)tools/slabbench/report || \

@@ -22,6 +22,10 @@ $(call need,libc,,libc6-dev)
 $(call need,libnuma,-lnuma,libnuma-dev)
 $(call need,libhugetlbfs,-lhugetlbfs,libhugetlbfs-dev)
 
+ifneq ($(filter fuzzer,$(sans)),)
+  $(call need,fuzzer,-fsanitize=fuzzer,libclang-rt-14-dev)
+endif
+
 # Trace points are left out where their header is not.
 HAVE_USDT := $(call probe,sdt,)
 ifeq ($(HAVE_USDT),)
@@ -40,7 +44,7 @@ ifneq ($(filter-out $(lib-only),$(may-build)),)
   $(call need,zlib,$(call pkg,zlib),zlib1g-dev)
   $(call need,libzstd,$(call pkg,libzstd),libzstd-dev)
 endif
-ifneq ($(filter check selftests selftests/%,$(may-build)),)
+ifneq ($(filter check fuzz check-fuzz selftests selftests/%,$(may-build)),)
   $(call need,check,$(call pkg,check),check)
   # For the one test that is linked statically; not every system can.
   static-check := -static $(shell $(PKG_CONFIG) --static --libs check)

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Any text as what ltrace has printed: what is imported can be read, put in
+ * order and replayed.
+ */
+#include "trace_input.h"
+
+/* Without events it is no trace, and otherwise it is whole. */
+static void read_import(const char *name)
+{
+	struct trace t;
+	int ret;
+
+	stderr_catch();
+	ret = trace_load(&t, name);
+	end_of_words(ret);
+	sure(ret ? !t.events : !t.cut);
+	if (!ret) {
+		stderr_catch();
+		end_of_words(plan_of(&t));
+	}
+	trace_free(&t);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct input_file from = input_file(data, size);
+	struct input_file to = input_file("", 0);
+	int ret;
+
+	stderr_catch();
+	ret = ltrace_import(from.name, to.name);
+	end_of_words(ret);
+	if (!ret)
+		read_import(to.name);
+	close(from.fd);
+	close(to.fd);
+	return 0;
+}
