@@ -249,11 +249,7 @@ u32 run_length(const struct zone *z, enum run_kind kind, u32 block, u32 most);
 bool block_is_idle(const struct zone *z, u32 block);
 bool block_is_blank(const struct zone *z, u32 block);
 bool block_is_used(const struct zone *z, u32 block);
-/*
- * The first block from @block on that something may lie in, of any zone, or
- * NO_BLOCK; takes the lock. Tables are open of all that was ever asked for, up
- * to the whole reservation.
- */
+/* The first from @block on that may have anything, of any zone, or NO_BLOCK. */
 u32 block_next_used(u32 block);
 u32 blocks_claim(struct zone *z, u32 nr, u32 align);	/* address, or NO_BLOCK */
 bool blocks_claim_at(struct zone *z, u32 block, u32 nr);
