@@ -49,7 +49,7 @@ MALLOC_SONAME := libslabmalloc.so.$(VERSION)
 export LIBSLAB_VERSION SONAME MALLOC_SONAME
 
 # Goals that neither compile nor need a compiler.
-no-build := help clean mrproper tags TAGS cscope uninstall
+no-build := check-model help clean mrproper tags TAGS cscope uninstall
 goals := $(or $(MAKECMDGOALS),all)
 may-build := $(filter-out $(no-build),$(goals))
 
@@ -128,6 +128,12 @@ fuzz check-fuzz:
 		CC="$(if $(findstring clang,$(CC)),$(CC),clang)" $@
 endif
 
+# What is searched are models of the library, so nothing of it is built.
+PHONY += check-model
+check-model:
+	@mkdir -p $(o)model
+	$(Q)scripts/check-model $(or $(o:%/=%),.) $(MODELS)
+
 bench: $(prog-dirs)
 	$(Q)scripts/bench $(o) $(BENCH_ARGS)
 
@@ -159,7 +165,8 @@ clean:
 		.libslab.a.cmd .$(SONAME).cmd .libslab.so.cmd .libslab.pc.cmd)
 
 mrproper: clean
-	$(Q)rm -rf $(addprefix $(o),usr .feature .headers_check numa-vm build-fuzz)
+	$(Q)rm -rf $(addprefix $(o),usr .feature .headers_check numa-vm model \
+		build-fuzz)
 	$(Q)rm -f $(addprefix $(o),compile_commands.json) tags TAGS \
 		cscope.out cscope.in.out cscope.po.out cscope.files
 	$(Q)test ! -L $(o)tools/slabbench/report || \
