@@ -6,6 +6,7 @@
  * taken, and cut.
  */
 #include "compat.h"
+#include "slab_debug.h"
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -14,9 +15,10 @@
 /* The least class of @size bytes or more with objects on the boundary. */
 static size_t class_on(size_t size, size_t align)
 {
-	size = rn_size_roundup(ALIGN(size, align));
-	while (size % align)
-		size = rn_size_roundup(ALIGN(size, align));
+	do {
+		size = ALIGN(size, align);
+		size = class_bytes[size_to_row(size)];
+	} while (size % align);
 	return size;
 }
 
@@ -28,6 +30,16 @@ static void *alloc_cut(size_t align, size_t size)
 	return p ? large_cut(p, size, align) : NULL;
 }
 
+static void *alloc_class(size_t fit, size_t size, size_t align)
+{
+	if (fit > KMALLOC_MAX)
+		return rn_alloc(fit, 0);
+	fit = class_on(fit, align);
+	if (unlikely(slab_debug_on))
+		return kmalloc_fit(fit, max(size, (size_t)1));
+	return rn_alloc(fit, 0);
+}
+
 static void *alloc_on(size_t align, size_t size)
 {
 	if (size > RN_MAX_SIZE || align > RN_MAX_SIZE) {
@@ -36,10 +48,7 @@ static void *alloc_on(size_t align, size_t size)
 	}
 	if (align > PAGEBLOCK_BYTES)
 		return alloc_cut(align, max(size, (size_t)1));
-	size = malloc_fit(max(size, align));
-	if (size <= KMALLOC_MAX)
-		size = class_on(size, align);
-	return rn_alloc(size, 0);
+	return alloc_class(malloc_fit(max(size, align)), size, align);
 }
 
 /**

@@ -6,6 +6,7 @@
  * the C library handed out before it was replaced goes back to it.
  */
 #include "compat.h"
+#include "slab_debug.h"
 
 #include <rn/slab-inline.h>
 #include <malloc.h>
@@ -30,6 +31,8 @@ static_assert(sizeof(at_of_size) == SMALL_MAX / 8 * sizeof(u16),
 
 static noinline void *malloc_slow(size_t size)
 {
+	if (unlikely(slab_debug_on))
+		return kmalloc_fit(malloc_fit(size), max(size, (size_t)1));
 	return rn_alloc(malloc_fit(size), 0);
 }
 
@@ -95,20 +98,21 @@ void cfree(void *p)
 	free_inline(p);
 }
 
-/* C23. The size is not needed; a wrong one is not found out. */
+/* C23. The size is needed where objects are debugged: a wrong one is reported. */
 RN_API void free_sized(void *p, size_t size);
 void free_sized(void *p, size_t size)
 {
-	(void)size;
-	free_inline(p);
+	if (!p || likely(!slab_debug_on) || !mem_has(p))
+		free_inline(p);
+	else
+		rn_free_sized(p, max(size, (size_t)1));
 }
 
 RN_API void free_aligned_sized(void *p, size_t align, size_t size);
 void free_aligned_sized(void *p, size_t align, size_t size)
 {
 	(void)align;
-	(void)size;
-	free_inline(p);
+	free_sized(p, size);
 }
 
 /**
@@ -154,7 +158,10 @@ RN_API void *realloc(void *p, size_t size)
 	}
 	if (unlikely(!mem_has(p)))
 		return foreign_realloc(p, size);
-	return rn_realloc(p, malloc_fit(size), 0);
+	p = rn_realloc(p, malloc_fit(size), 0);
+	if (unlikely(slab_debug_on) && p)
+		debug_resize(p, size, __builtin_return_address(0));
+	return p;
 }
 
 /**

@@ -103,6 +103,7 @@ void mm_init_slow(void)
 	first = !mm_initialised;
 	if (first) {
 		options_read();
+		slab_debug_init();
 		init_error = init_floors();
 		if (init_error)
 			report("cannot start: %s", error_text(-init_error));

@@ -14,7 +14,7 @@
  *           zone.lock (mm/page_alloc.c): pageblocks of a node
  *             sheaf_pool.lock, meta_lock, open_lock, counter_lock, pools.lock,
  *             shrinkers.lock: leaves
- *    publishing (mm/stats_shm.c): a leaf
+ *    publishing (mm/stats_shm.c), report_lock (mm/slab_report.c): leaves
  *   pressure.lock: only ever tried, at a tick
  */
 #ifndef MM_INTERNAL_H
@@ -130,6 +130,8 @@ enum rung { RUNG_END, RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL };
  * @background: RN_BACKGROUND
  * @limit_soft: RN_LIMIT, bytes, 0 for none
  * @limit_hard: likewise
+ * @slab_debug: RN_SLAB_DEBUG, NULL for none
+ * @slab_debug_continue: RN_SLAB_DEBUG_ACTION=continue
  */
 struct options {
 	enum rung ladder[MAX_RUNGS + 1];
@@ -149,6 +151,8 @@ struct options {
 	bool background;
 	size_t limit_soft;
 	size_t limit_hard;
+	const char *slab_debug;
+	bool slab_debug_continue;
 };
 
 #define DECAY_MS	10000	/* unless said otherwise */
@@ -551,6 +555,10 @@ bool reclaim(rn_gfp_t flags, unsigned int round);
  * lock but that of ticks is held. Bytes of objects; *@more: it is not through.
  */
 size_t slots_age(enum reclaim_why why, bool *more);
+
+/* --- slab_debug.c, before the first cache: RN_SLAB_DEBUG --- */
+
+void slab_debug_init(void);
 
 /* --- fork.c: the gate that every slow path is inside --- */
 

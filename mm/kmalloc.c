@@ -8,7 +8,7 @@
  * always where there is no rseq. On several nodes alloc_medium() is the fast
  * path, since it has to ask for the node.
  */
-#include "slab.h"
+#include "slab_debug.h"
 #include "tracepoint.h"
 
 #include <rn/slab-inline.h>
@@ -69,6 +69,7 @@ static struct rn_cache *class_new(unsigned int class_, unsigned int flags)
 {
 	struct rn_cache_args args = {
 		.sz = sizeof(args), .size = class_bytes[class_], .flags = flags,
+		.align = class_align(class_bytes[class_]),
 	};
 	char name[32];
 
@@ -147,40 +148,59 @@ static int check_request(rn_gfp_t flags, int node)
 	return 0;
 }
 
-static void *alloc_checked(size_t size, rn_gfp_t flags, int node)
+/* As for @fit bytes, of which @size are asked for. */
+static void *alloc_checked(size_t fit, size_t size, rn_gfp_t flags, int node,
+			   const void *caller)
 {
 	int error = check_request(flags, node);
 	struct rn_cache *c;
+	void *object;
 
 	if (unlikely(error))
-		return alloc_fail(error, flags, size);
-	if (!size)
+		return alloc_fail(error, flags, fit);
+	if (!fit)
 		return RN_ZERO_SIZE_PTR;
-	if (size > RN_MAX_SIZE)
-		return alloc_fail(ENOMEM, flags, size);
-	if (size > KMALLOC_MAX)
-		return large_alloc(size, flags, node);
-	c = cache_for(size, flags);
+	if (fit > RN_MAX_SIZE)
+		return alloc_fail(ENOMEM, flags, fit);
+	if (fit > KMALLOC_MAX)
+		return large_alloc(fit, flags, node);
+	c = cache_for(fit, flags);
 	if (!c)
-		return alloc_fail(ENOMEM, flags, size);
-	return slab_alloc_slow(c, flags, node);
+		return alloc_fail(ENOMEM, flags, fit);
+	object = slab_alloc_slow(c, flags, node);
+	if (unlikely(c->debug) && object)
+		debug_account(c, object, size, caller);
+	return object;
 }
 
 static noinline void *alloc_slow(size_t size, rn_gfp_t flags, int node)
 {
-	void *p = alloc_checked(size, flags, node);
+	void *p = alloc_checked(size, size, flags, node, CALL_SITE);
 
 	trace_kmem(kmalloc, CALL_SITE, p, size, flags, node);
 	return p;
 }
 
+noinline void *kmalloc_fit(size_t fit, size_t size)
+{
+	void *p = alloc_checked(fit, size, 0, RN_NO_NODE, CALL_SITE);
+
+	trace_kmem(kmalloc, CALL_SITE, p, fit, 0, RN_NO_NODE);
+	return p;
+}
+
 /* Sizes above SMALL_MAX, and all on several nodes: still no lock. */
+static __always_inline void *pop_medium(size_t size)
+{
+	return fast_pop(slot_at(local_row(size_to_row(size))));
+}
+
 static noinline void *alloc_medium(size_t size, rn_gfp_t flags)
 {
 	void *object;
 
 	if (likely(smp_load_acquire(&hot.span) && size - 1 < KMALLOC_MAX && !flags)) {
-		object = fast_pop(slot_at(local_row(size_to_row(size))));
+		object = pop_medium(size);
 		if (likely(object))
 			return object;
 	}
@@ -238,13 +258,17 @@ RN_API __fastpath void *rn_alloc_class_v2(unsigned int class_, size_t size,
  */
 RN_API void *rn_zalloc(size_t size, rn_gfp_t flags)
 {
-	void *object;
+	void *object = NULL;
 
 	if (unlikely(size - 1 >= KMALLOC_MAX || flags))
 		return alloc_slow(size, flags | RN_ZERO, RN_NO_NODE);
-	object = rn_alloc(size, 0);
+	if (likely(size - 1 < smp_load_acquire(&hot.local_max)))
+		object = fast_pop(at_of_small[(size - 1) / 8]);
+	else if (likely(smp_load_acquire(&hot.span)))
+		object = pop_medium(size);
+	/* Which knows how much of a debugged object may be cleared. */
 	if (unlikely(!object))
-		return NULL;
+		return alloc_slow(size, RN_ZERO, RN_NO_NODE);
 	return memset(object, 0, class_bytes[size_to_row(size)]);
 }
 
@@ -303,8 +327,8 @@ RN_API size_t rn_alloc_bulk(size_t size, rn_gfp_t flags, size_t n, void **p)
  * @size: bytes
  *
  * Context: any.
- * Return: what rn_size() of rn_alloc(@size) would be; @size itself where the
- * request cannot be met.
+ * Return: what rn_size() of rn_alloc(@size) would be, unless objects are
+ * debugged; @size itself where the request cannot be met.
  */
 RN_API size_t rn_size_roundup(size_t size)
 {
@@ -318,7 +342,7 @@ RN_API size_t rn_size_roundup(size_t size)
 
 /* --- free --- */
 
-static void free_checked(const void *p)
+static void free_checked(const void *p, const void *caller)
 {
 	unsigned int row, ticket;
 	struct page *page;
@@ -331,7 +355,7 @@ static void free_checked(const void *p)
 	trace_poll();
 	row = ptr_to_row(p);
 	if (row) {
-		slab_free_slow(row, p);
+		slab_free_slow(row, p, caller);
 		return;
 	}
 	page = ptr_to_page(p);
@@ -347,7 +371,17 @@ static void free_checked(const void *p)
 static noinline void free_slow(const void *p)
 {
 	trace_kmem(kfree, CALL_SITE, p);
-	free_checked(p);
+	free_checked(p, CALL_SITE);
+}
+
+static noinline void free_sized_slow(const void *p, size_t size)
+{
+	unsigned int row = mem_has(p) ? ptr_to_row(p) : 0;
+
+	if (row && row_to_cache(row)->debug)
+		debug_check_size(row_to_cache(row), (void *)p, size, CALL_SITE);
+	trace_kmem(kfree, CALL_SITE, p);
+	free_checked(p, CALL_SITE);
 }
 
 /**
@@ -371,14 +405,14 @@ RN_API __fastpath void rn_free(const void *p)
  * rn_free_sized() - free memory whose size is known
  * @p: as for rn_free()
  * @size: bytes it was allocated with; not needed here, kept for callers that
- *	have it
+ *	have it. Where objects are debugged another size is reported.
  *
  * Context: as rn_free().
  */
 RN_API void rn_free_sized(const void *p, size_t size)
 {
-	(void)size;
-	rn_free(p);
+	if (!fast_free(p))
+		free_sized_slow(p, size);
 }
 
 /**
@@ -417,11 +451,15 @@ static noinline void *cache_alloc_slow(struct rn_cache *c, rn_gfp_t flags,
 	int error = check_request(flags, node);
 	void *object;
 
+	if (unlikely(!READ_ONCE(c->refcount)))
+		bug("BUG %s: allocation from a destroyed cache", c->name);
 	/* Its objects lie where they lie: the flag would be no promise. */
 	if (!error && flags & RN_HUGETLB & ~c->gfp)
 		error = EINVAL;
 	object = error ? alloc_fail(error, flags, c->object_size)
 		       : slab_alloc_slow(c, flags, node);
+	if (unlikely(c->debug) && object)
+		debug_account(c, object, c->object_size, CALL_SITE);
 	trace_kmem(kmem_cache_alloc, CALL_SITE, object, c, flags, node);
 	return object;
 }
@@ -497,7 +535,7 @@ static noinline void cache_free_slow(struct rn_cache *cache, void *object)
 		    cache->name, object, row_to_cache(row)->name);
 	trace_kmem(kmem_cache_free, CALL_SITE, object, cache);
 	if (!fast_free(object))
-		free_checked(object);
+		free_checked(object, CALL_SITE);
 }
 
 /**

@@ -6,6 +6,7 @@
  * Lock: slab_mutex covers the tree and the caches of each group.
  */
 #include "memcontrol.h"
+#include "slab_debug.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -34,12 +35,16 @@ static u32 find_id(void)
 	return id < MAX_COUNTERS ? id : 0;
 }
 
-static void set_name(const struct rn_memcg *m, struct rn_cache *c)
-{
-	char name[128];
+struct class_name {
+	char text[128];
+};
 
-	snprintf(name, sizeof(name), "%s:kmalloc-%u", m->name, c->size);
-	cache_set_name(c, name);
+static struct class_name class_name(const struct rn_memcg *m, u32 bytes)
+{
+	struct class_name name;
+
+	snprintf(name.text, sizeof(name.text), "%s:kmalloc-%u", m->name, bytes);
+	return name;
 }
 
 static struct rn_memcg *group_new(struct rn_memcg *parent, const char *name,
@@ -62,7 +67,8 @@ static struct rn_memcg *group_new(struct rn_memcg *parent, const char *name,
 	for (unsigned int i = 1; i <= RN_NR_CLASSES; i++) {
 		if (!m->caches[i])
 			continue;
-		set_name(m, m->caches[i]);
+		cache_set_name(m->caches[i],
+			       class_name(m, class_bytes[i]).text);
 		WRITE_ONCE(m->caches[i]->refcount, 1);
 	}
 	if (parent)
@@ -137,15 +143,17 @@ static struct rn_cache *class_new(struct rn_memcg *m, unsigned int class_)
 	struct rn_cache_args args = {
 		.sz = sizeof(args), .size = class_bytes[class_],
 		.flags = RN_NOMERGE,
+		.align = class_align(class_bytes[class_]),
 	};
 	struct rn_cache *c;
 
-	if (m->in_pages && args.size <= PAGE_BYTES)
+	if (m->in_pages && args.size <= PAGE_BYTES) {
 		args.flags |= CACHE_IN_PAGES;
-	c = cache_new("", &args, 0);
+		args.align = 0;
+	}
+	c = cache_new(class_name(m, args.size).text, &args, 0);
 	if (!c)
 		return NULL;
-	set_name(m, c);
 	c->counter = &m->counter;
 	smp_store_release(&m->caches[class_], c);
 	return c;
@@ -219,11 +227,23 @@ static void *alloc_charged(struct rn_memcg *m, struct rn_cache *c, size_t size,
 	}
 }
 
+/* One of @c, or by itself where that has no room left. */
+static void *alloc_object(struct rn_memcg *m, struct rn_cache *c, size_t size,
+			  rn_gfp_t flags)
+{
+	int saved = errno;
+	void *object = slab_alloc_slow(c, flags, RN_NO_NODE);
+
+	if (likely(object) || errno != EDQUOT)
+		return object;
+	errno = saved;
+	return alloc_charged(m, c, size, flags);
+}
+
 static noinline void *alloc_slow(struct rn_memcg *m, size_t size,
 				 rn_gfp_t flags)
 {
 	struct rn_cache *c;
-	int saved = errno;
 	void *object;
 
 	if (!m || flags & ~RN_GFP_MASK || flags & RN_HUGETLB)
@@ -238,11 +258,10 @@ static noinline void *alloc_slow(struct rn_memcg *m, size_t size,
 	c = class_cache(m, size_to_row(size));
 	if (!c)
 		return alloc_fail(ENOMEM, flags, size);
-	object = slab_alloc_slow(c, flags, RN_NO_NODE);
-	if (likely(object) || errno != EDQUOT)
-		return object;
-	errno = saved;
-	return alloc_charged(m, c, size, flags);
+	object = alloc_object(m, c, size, flags);
+	if (unlikely(c->debug) && object)
+		debug_account(c, object, size, __builtin_return_address(0));
+	return object;
 }
 
 /**

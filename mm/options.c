@@ -276,11 +276,25 @@ static void read_switch(const char *name, bool *where)
 		*where = *value == '1';
 }
 
+static void read_slab_debug(void)
+{
+	const char *value = secure_getenv("RN_SLAB_DEBUG_ACTION");
+
+	options.slab_debug = secure_getenv("RN_SLAB_DEBUG");
+	if (!value || !strcmp(value, "abort"))
+		return;
+	if (!strcmp(value, "continue"))
+		options.slab_debug_continue = true;
+	else
+		report("RN_SLAB_DEBUG_ACTION=%s is not abort or continue; "
+		       "ignored", value);
+}
+
 static const char *const known[] = {
 	"RN_BACKGROUND", "RN_DECAY_MS", "RN_FORK", "RN_HUGEPAGESIZE",
 	"RN_HUGETLB", "RN_LADDER", "RN_LIMIT", "RN_PERCPU", "RN_PERCPU_BUDGET",
-	"RN_MEMMAP", "RN_RESERVATION", "RN_RESERVE", "RN_SLABINFO",
-	"RN_SLABINFO_SIGNAL", "RN_STATS_SHM", "RN_VMSTAT",
+	"RN_MEMMAP", "RN_RESERVATION", "RN_RESERVE", "RN_SLAB_DEBUG",
+	"RN_SLAB_DEBUG_ACTION", "RN_SLABINFO", "RN_SLABINFO_SIGNAL", "RN_STATS_SHM", "RN_VMSTAT",
 };
 
 /* A misspelt option must not be dropped in silence. */
@@ -315,6 +329,7 @@ void options_read(void)
 	read_limit();
 	read_slabinfo();
 	read_decay();
+	read_slab_debug();
 	read_switch("RN_BACKGROUND", &options.background);
 	read_switch("RN_STATS_SHM", &options.stats_shm);
 	report_unknown();

@@ -147,6 +147,8 @@ static u32 take_empty(struct rn_cache *c, struct cache_node *n,
 		struct page *slab = pfn_to_page(n->empty);
 
 		list_remove(n, slab);
+		/* In the caller's hands, for who finds it by its pages. */
+		slab->state = SLAB_ACTIVE;
 		slab->next = chain;
 		chain = page_to_pfn(slab);
 		slab_count(c, n, -1);
@@ -173,7 +175,7 @@ unsigned int slab_trim(struct rn_cache *c, struct cache_node *n,
  * The fullest partial slab, so that the others drain; then an empty one; then
  * one that is starved, if its node may have memory again.
  */
-static struct page *pick(struct cache_node *n)
+struct page *slab_pick(struct cache_node *n)
 {
 	u32 starved = n->partial[STARVED_BUCKET];
 
@@ -233,7 +235,7 @@ static struct page *take_listed(struct cache_node *n, const struct rn_cache *c)
 	struct page *slab;
 
 	lock(&n->list_lock);
-	slab = pick(n);
+	slab = slab_pick(n);
 	if (slab) {
 		own(c, n, slab);
 		/* Other objects may be out of it when it comes back. */
@@ -460,19 +462,48 @@ static unsigned int check_free(const struct rn_cache *c,
 	return index;
 }
 
-static void free_one(struct rn_cache *c, struct cache_node *n, void *p)
+void slab_push(struct rn_cache *c, struct cache_node *n, struct page *slab,
+	       unsigned int index)
 {
-	struct page *slab = ptr_to_slab(c, p);
-	unsigned int index;
-
-	tsan_acquire(p);
-	index = check_free(c, slab, p);
-	link_set(c, slab, p, slab->freelist);
+	link_set(c, slab, slab_object(c, slab, index), slab->freelist);
 	slab->freelist = index;
 	slab->nr_free++;
 	add_free(n, 1);
 	if (slab->state != SLAB_ACTIVE)
 		settle(c, n, slab);
+}
+
+static void free_one(struct rn_cache *c, struct cache_node *n, void *p)
+{
+	struct page *slab = ptr_to_slab(c, p);
+
+	tsan_acquire(p);
+	slab_push(c, n, slab, check_free(c, slab, p));
+}
+
+void *slab_pop(struct rn_cache *c, struct cache_node *n, struct page *slab)
+{
+	unsigned int index = slab->freelist;
+
+	if (index == NO_OBJECT) {
+		index = slab->fresh;
+		WRITE_ONCE(slab->fresh, index + 1);
+	} else {
+		slab->freelist = link_next(c, slab, index);
+		slab->nr_free--;
+	}
+	add_free(n, -1UL);
+	settle(c, n, slab);
+	return slab_object(c, slab, index);
+}
+
+void slab_lose_freelist(struct rn_cache *c, struct cache_node *n,
+			struct page *slab)
+{
+	add_free(n, -(u64)slab->nr_free);
+	slab->freelist = NO_OBJECT;
+	slab->nr_free = 0;
+	settle(c, n, slab);
 }
 
 /* @slab, which is on a list, becomes the caller's, in a chain. */
@@ -507,11 +538,18 @@ static void give_slabs(struct rn_cache *c, u32 chain, enum reclaim_why why)
 		reclaim_count(why, PLACE_SLAB, pages << PAGE_SHIFT);
 }
 
+void slab_unlock(struct rn_cache *c, struct cache_node *n)
+{
+	u32 chain = take_empty(c, n, keep_empty(c, n));
+
+	unlock(&n->list_lock);
+	count_waste(c, n);
+	give_slabs(c, chain, WHY_FREE);
+}
+
 void slab_free_objects(struct rn_cache *c, struct cache_node *n,
 		       void *const *objects, unsigned int nr)
 {
-	u32 chain;
-
 	for (unsigned int i = 0; i < nr; i++) {
 		__builtin_prefetch(ptr_to_slab(c, objects[i]), 1);
 		__builtin_prefetch(link_of(c, objects[i]), 1);
@@ -519,10 +557,7 @@ void slab_free_objects(struct rn_cache *c, struct cache_node *n,
 	lock(&n->list_lock);
 	for (unsigned int i = 0; i < nr; i++)
 		free_one(c, n, objects[i]);
-	chain = take_empty(c, n, keep_empty(c, n));
-	unlock(&n->list_lock);
-	count_waste(c, n);
-	give_slabs(c, chain, WHY_FREE);
+	slab_unlock(c, n);
 }
 
 /* --- what more there is to give back --- */
@@ -546,6 +581,9 @@ void slab_give_pages(struct rn_cache *c, struct cache_node *n,
 {
 	u32 chain;
 
+	/* Nobody may own a slab of these. */
+	if (c->debug)
+		return;
 	do {
 		lock(&n->list_lock);
 		chain = find_drained(c, n);

@@ -95,6 +95,9 @@ struct cache_node {
  * @size: bytes from one object to the next
  * @reciprocal: 2^40 / @size, rounded up (slab_index())
  * @free_offset: where a free object keeps its link
+ * @red_left: bytes before the first object, and within @size before each
+ * @debug: RN_RED_ZONE and the like; not 0: all goes by list_lock, and nothing
+ *	of it lies in sheaves (mm/slab_check.c)
  * @object_size: bytes the user asked for
  * @usable: bytes the user may write, at least @object_size
  * @align: of each object
@@ -123,6 +126,8 @@ struct rn_cache {
 	u16 sheaf_capacity;
 	u32 size;
 	u32 free_offset;
+	u32 red_left;
+	unsigned int debug;
 	u64 reciprocal;
 	u32 object_size;
 	u32 usable;
@@ -221,7 +226,7 @@ static inline void *slab_object(const struct rn_cache *c,
 
 	if (unlikely(c->per_page))
 		offset += (size_t)(index / c->per_page) * c->page_rest;
-	return slab_address(slab) + offset;
+	return slab_address(slab) + c->red_left + offset;
 }
 
 /* The object behind that of @index, which begins at @object. */
@@ -256,6 +261,12 @@ unsigned int slab_discard(struct rn_cache *c, u32 first);
  * slots and barns, and nobody may use the cache.
  */
 void slab_discard_all(struct rn_cache *c);
+/*
+ * Calls @look with each slab of a cache, or of all where that is NULL, and its
+ * row; those of others' may have become another one's meanwhile.
+ */
+typedef void (*slab_look_t)(void *arg, unsigned int row, struct page *slab);
+void slab_for_each(const struct rn_cache *c, slab_look_t look, void *arg);
 
 /* More than a slab has objects. */
 #define NOT_SEEN	((u16)-1)
@@ -297,6 +308,8 @@ void slab_put(struct rn_cache *c, struct page *slab);
 /* Frees objects into their slabs. All must lie on the node of @n. */
 void slab_free_objects(struct rn_cache *c, struct cache_node *n,
 		       void *const *objects, unsigned int nr);
+/* What list_lock is released with: slabs that are empty go back to the pages. */
+void slab_unlock(struct rn_cache *c, struct cache_node *n);
 /* Free pages of slabs that have drained since they were looked at. */
 void slab_give_pages(struct rn_cache *c, struct cache_node *n,
 		     enum reclaim_why why);
@@ -307,6 +320,19 @@ unsigned int slab_trim(struct rn_cache *c, struct cache_node *n,
 		       unsigned int keep);
 /* A tick: a part of the empty slabs, and free pages of others (decay). */
 void slab_age(struct rn_cache *c, struct cache_node *n, u32 part);
+
+/* --- Under list_lock, of slabs that nobody owns --- */
+
+/* The slab that the next object is to come from, or NULL. */
+struct page *slab_pick(struct cache_node *n);
+/* Its first free object, the link of which is one, or a fresh one. */
+void *slab_pop(struct rn_cache *c, struct cache_node *n, struct page *slab);
+/* The object with that index is free; the owner may be somebody, too. */
+void slab_push(struct rn_cache *c, struct cache_node *n, struct page *slab,
+	       unsigned int index);
+/* Its freelist is not to be trusted: what was on it is out for good. */
+void slab_lose_freelist(struct rn_cache *c, struct cache_node *n,
+			struct page *slab);
 
 /* --- waste.c --- */
 
@@ -353,7 +379,8 @@ unsigned int slot_capacity(const struct rn_cache *c, unsigned int row,
  * there: then only @flags with GFP_CHARGED are of use.
  */
 void *slab_alloc_slow(struct rn_cache *c, rn_gfp_t flags, int node);
-void slab_free_slow(unsigned int row, const void *object);
+/* @caller: who called the library, for the tracks of debugged caches. */
+void slab_free_slow(unsigned int row, const void *object, const void *caller);
 
 /* --- flush.c: from slots and barns into the slabs --- */
 
@@ -405,6 +432,15 @@ void cache_usage(struct rn_cache *c, struct cache_usage *u);
 extern const u16 at_of_small[];		/* slot by (size - 1) / 8 */
 extern const u8 class_of_large[];	/* class by (size - 1) / 128 */
 extern u32 class_bytes[];		/* size by class */
+
+/* As rn_alloc(@fit), of which only @size bytes are to be used. */
+void *kmalloc_fit(size_t fit, size_t size);
+
+/* Of each object: the largest power of two that divides the size of its class. */
+static inline size_t class_align(size_t bytes)
+{
+	return bytes & -bytes;
+}
 
 /* Classes are the first caches, so that class and row are one number. */
 static inline unsigned int size_to_row(size_t size)

@@ -8,7 +8,7 @@
  */
 #include "pressure.h"
 #include "shrinker.h"
-#include "slab.h"
+#include "slab_debug.h"
 #include "tracepoint.h"
 
 #include <rn/pages.h>
@@ -95,7 +95,8 @@ static void set_layout(struct rn_cache *c, bool in_pages)
 	c->pages = 1U << c->order;
 }
 
-static void set_shape(struct rn_cache *c, const struct rn_cache_args *args)
+static void set_shape(struct rn_cache *c, const struct rn_cache_args *args,
+		      unsigned int debug)
 {
 	size_t align = max(args->align, sizeof(void *));
 	size_t size = ALIGN(max(args->size, sizeof(void *)), sizeof(void *));
@@ -108,13 +109,16 @@ static void set_shape(struct rn_cache *c, const struct rn_cache_args *args)
 			line /= 2;
 		align = max(align, line);
 	}
+	c->debug = debug;
+	c->red_left = 0;
 	/* A constructed object keeps its contents: the link goes behind. */
 	c->free_offset = args->ctor ? size : 0;
-	size = ALIGN(size + (args->ctor ? sizeof(void *) : 0), align);
+	size = unlikely(debug) ? slab_debug_layout(c, size, align) :
+		ALIGN(size + (args->ctor ? sizeof(void *) : 0), align);
 	c->size = size;
 	c->reciprocal = DIV_ROUND_UP(1UL << 40, size);
 	c->object_size = args->size;
-	c->usable = args->ctor ? args->size : size;
+	c->usable = args->ctor || debug ? args->size : size;
 	c->align = align;
 	c->sheaf_capacity = sheaf_capacity(size);
 	c->order = choose_order(size, c->sheaf_capacity);
@@ -127,10 +131,29 @@ static void set_shape(struct rn_cache *c, const struct rn_cache_args *args)
 							 : c->usable;
 }
 
+/* With what is to be debugged, or without if that takes too much. */
+static void set_debugged_shape(struct rn_cache *c, const char *name,
+			       const struct rn_cache_args *args)
+{
+	unsigned int debug = slab_debug_flags(name, args->flags);
+
+	set_shape(c, args, debug);
+	if (likely(!debug))
+		return;
+	if (slab_debug_avoids(c)) {
+		report("%s is not debugged: its objects would take more pages",
+		       name);
+		set_shape(c, args, 0);
+		return;
+	}
+	WRITE_ONCE(slab_debug_on, true);
+}
+
 static bool args_ok(const char *name, const struct rn_cache_args *args)
 {
 	const unsigned int known = RN_NOMERGE | RN_HWCACHE_ALIGN |
-				   RN_CACHE_HUGETLB | RN_PANIC;
+				   RN_CACHE_HUGETLB | RN_PANIC |
+				   RN_DEBUG_FLAGS;
 	size_t end;
 
 	return name && *name && args && args->sz == sizeof(*args) &&
@@ -228,7 +251,7 @@ struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args,
 
 	if (!c)
 		return NULL;
-	set_shape(c, args);
+	set_debugged_shape(c, name, args);
 	c->refcount = 1;
 	c->counter = NULL;
 	cache_set_name(c, name);
@@ -263,16 +286,17 @@ struct cache_node *cache_node_get(struct rn_cache *c, int node)
 	return n;
 }
 
-static struct rn_cache *find_mergeable(const struct rn_cache_args *args)
+static struct rn_cache *find_mergeable(const char *name,
+				       const struct rn_cache_args *args)
 {
 	struct rn_cache shape, *c;
 
 	if ((args->flags & RN_NOMERGE) || args->ctor || args->useroffset ||
-	    args->usersize)
+	    args->usersize || slab_debug_flags(name, args->flags))
 		return NULL;
-	set_shape(&shape, args);
+	set_shape(&shape, args, 0);
 	for (c = slab_caches; c; c = c->next)
-		if (c->size == shape.size && c->size % shape.align == 0 &&
+		if (!c->debug && c->size == shape.size && c->size % shape.align == 0 &&
 		    c->gfp == shape.gfp && !c->ctor &&
 		    c->usersize == c->usable && !(c->flags & RN_NOMERGE))
 			return c;
@@ -312,9 +336,11 @@ RN_API struct rn_cache *rn_cache_create(const char *name,
 		errno = ENOMEM;
 		return NULL;
 	}
+	if (args->flags & RN_STORE_USER)
+		stack_prepare();
 	ticket = gate_enter();
 	lock(&slab_mutex);
-	c = find_mergeable(args);
+	c = find_mergeable(name, args);
 	if (c) {
 		c->refcount++;
 		c->object_size = max(c->object_size, (u32)args->size);
@@ -376,6 +402,7 @@ static void unlink_cache(struct rn_cache *c)
 		forget_waste(c->node[node]);
 		cache_node_reset(c->node[node]);
 	}
+	WRITE_ONCE(c->refcount, 0);
 	c->next_spare = spare_caches;
 	spare_caches = c;
 }
@@ -389,12 +416,15 @@ static int destroy_last(struct rn_cache *c)
 	if (!cache_flush(c))
 		return -EBUSY;
 	cache_usage(c, &u);
-	if (u.active) {
+	if (u.active && (!c->debug || debug_left(c))) {
 		report("rn_cache_destroy(%s): %lu of %lu objects are still "
 		       "allocated", c->name, (unsigned long)u.active,
 		       (unsigned long)u.objects);
 		return -EBUSY;
 	}
+	/* None but those in quarantine. */
+	if (u.active)
+		slab_discard_all(c);
 	unlink_cache(c);
 	return 0;
 }
@@ -404,7 +434,8 @@ static int destroy_last(struct rn_cache *c)
  * @cache: from rn_cache_create(), or NULL
  *
  * Its memory goes back with its last user. No object may be in use; if some
- * are, a line on stderr says how many, and the cache stays as it was.
+ * are, a line on stderr says how many, and the cache stays as it was. Of a
+ * cache that is debugged each of them is listed.
  *
  * Context: takes slab_mutex, fences other CPUs.
  * Return: 0, or -EBUSY.
@@ -416,6 +447,9 @@ RN_API int rn_cache_destroy(struct rn_cache *cache)
 
 	if (!cache)
 		return 0;
+	if (!READ_ONCE(cache->refcount))
+		bug("BUG %s: rn_cache_destroy() of a destroyed cache",
+		    cache->name);
 	ticket = gate_enter();
 	lock(&slab_mutex);
 	if (cache->refcount > 1)

@@ -2,7 +2,7 @@
 /*
  * New slabs, and their end.
  */
-#include "slab.h"
+#include "slab_debug.h"
 #include "tracepoint.h"
 #include "zone.h"
 
@@ -52,6 +52,8 @@ struct page *slab_new(struct rn_cache *c, int *node, rn_gfp_t flags)
 	slab_hollow(slab)->hollow = 0;
 	slab_hollow(slab)->nr_hollow = 0;
 	slab_hollow(slab)->seen = NOT_SEEN;
+	if (unlikely(c->debug))
+		debug_init_slab(c, slab);
 	lock(&n->list_lock);
 	slab_count(c, n, 1);
 	unlock(&n->list_lock);
@@ -78,6 +80,8 @@ unsigned int slab_discard(struct rn_cache *c, u32 first)
 		u64 hollow = slab_hollow(slab)->hollow;
 		u32 next = slab->next;
 
+		if (unlikely(c->debug))
+			debug_end_slab(c, slab);
 		trace_pages(mm_page_free, first, c->pages);
 		set_rows(c, first, 0);
 		slab->type = PAGE_NONE;
@@ -104,26 +108,49 @@ static void forget_slabs(struct cache_node *n)
 	unlock(&n->list_lock);
 }
 
+/* Of a pageblock whose descriptors are open. */
+static void for_each_in(u32 block, const struct rn_cache *c, slab_look_t look,
+			void *arg)
+{
+	u32 pfn = block << PAGEBLOCK_ORDER, end = pfn + PAGEBLOCK_PAGES;
+	const struct rn_cache *of;
+	unsigned int row;
+
+	for (; pfn < end; pfn += 1U << SLAB_MIN_ORDER) {
+		row = READ_ONCE(mem.row_map[pfn >> SLAB_MIN_ORDER]);
+		if (!row)
+			continue;
+		of = row_to_cache(row);
+		/* The others are those of a slab that is longer. */
+		if ((!c || of == c) && !(pfn & ((1U << of->order) - 1)))
+			look(arg, row, pfn_to_page(pfn));
+	}
+}
+
 /* Those of which all objects are out are on no list: the row map has them. */
+void slab_for_each(const struct rn_cache *c, slab_look_t look, void *arg)
+{
+	for (u32 block = block_next_used(0); block != NO_BLOCK;
+	     block = block_next_used(block + 1))
+		for_each_in(block, c, look, arg);
+}
+
+static void chain_slab(void *arg, unsigned int row, struct page *slab)
+{
+	u32 *chain = arg;
+
+	(void)row;
+	slab->next = *chain;
+	*chain = page_to_pfn(slab);
+}
+
 void slab_discard_all(struct rn_cache *c)
 {
-	u32 chain = NO_PFN, end;
+	u32 chain = NO_PFN;
 
 	for (int node = 0; node < nr_node_ids(); node++)
 		if (c->node[node])
 			forget_slabs(c->node[node]);
-	for (u32 block = block_next_used(0); block != NO_BLOCK;
-	     block = block_next_used(block + 1)) {
-		end = (block + 1) << PAGEBLOCK_ORDER;
-		for (u32 pfn = block << PAGEBLOCK_ORDER; pfn < end;
-		     pfn += 1U << c->order) {
-			unsigned int row = mem.row_map[pfn >> SLAB_MIN_ORDER];
-
-			if (!row || row_to_cache(row) != c)
-				continue;
-			pfn_to_page(pfn)->next = chain;
-			chain = pfn;
-		}
-	}
+	slab_for_each(c, chain_slab, &chain);
 	slab_discard(c, chain);
 }

@@ -17,7 +17,7 @@
  * it ends whatever others do. All of it is inside the fork gate.
  */
 #include "pressure.h"
-#include "slab.h"
+#include "slab_debug.h"
 
 #include <rn/pages.h>
 #include <sched.h>
@@ -301,6 +301,37 @@ static bool is_crowded(const struct cache_node *n)
 	       !READ_ONCE(n->barn.objects);
 }
 
+/* The next slab of a debugged cache, for all; false: there is no memory. */
+static bool add_slab(struct rn_cache *c, int *node, rn_gfp_t flags)
+{
+	bool by_policy = flags & GFP_POLICY;
+	struct page *slab;
+
+	if (by_policy)
+		*node = numa_policy_node();
+	slab = slab_new(c, node, flags & ~GFP_POLICY);
+	if (!slab)
+		return false;
+	slab_put(c, slab);
+	if (by_policy)
+		numa_turn_over();
+	return true;
+}
+
+/* An object of a debugged cache, charged by the caller; NULL as refill(). */
+static void *take_debugged(struct rn_cache *c, int *node, rn_gfp_t flags)
+{
+	struct cache_node *n;
+	void *object;
+
+	thread_self.deep = true;
+	do {
+		n = cache_node_get(c, *node);
+		object = n ? debug_alloc(c, n) : NULL;
+	} while (n && !object && add_slab(c, node, flags));
+	return object;
+}
+
 /* A single object, charged by the caller; NULL as refill(). */
 static void *take_charged(struct rn_cache *c, struct cache_node *n, int *node,
 			  rn_gfp_t flags)
@@ -310,8 +341,26 @@ static void *take_charged(struct rn_cache *c, struct cache_node *n, int *node,
 		char room[SHEAF_UNIT];
 	} one = { .room = "" };
 
-	refill(c, n, &one.sheaf, 1, node, flags & ~GFP_CHARGED);
+	flags &= ~GFP_CHARGED;
+	if (unlikely(c->debug))
+		return take_debugged(c, node, flags);
+	refill(c, n, &one.sheaf, 1, node, flags);
 	return sheaf_count(&one.sheaf) ? sheaf_take(&one.sheaf) : NULL;
+}
+
+/* Likewise, and charged. */
+static void *alloc_debugged(struct rn_cache *c, int *node, rn_gfp_t flags)
+{
+	void *object;
+
+	if (!charge(c, 1)) {
+		errno = EDQUOT;
+		return NULL;
+	}
+	object = take_debugged(c, node, flags);
+	if (!object)
+		cache_uncharge(c, 1);
+	return object;
 }
 
 /* From the slot, the barn or the slabs of *@node; NULL as get_full(). */
@@ -331,6 +380,8 @@ static void *alloc_on(struct rn_cache *c, int *node, rn_gfp_t flags)
 		errno = EDQUOT;
 		return NULL;
 	}
+	if (unlikely(c->debug))
+		return alloc_debugged(c, node, flags);
 	for (int i = 0; i < TRIES; i++) {
 		percpu_view(row, &v);
 		if (v.spare && sheaf_count(v.spare))
@@ -503,14 +554,19 @@ static void free_on(struct rn_cache *c, struct cache_node *n,
 	}
 }
 
-noinline void slab_free_slow(unsigned int row, const void *object)
+noinline void slab_free_slow(unsigned int row, const void *object,
+			     const void *caller)
 {
+	struct cache_node *n = row_to_cache_node(row);
 	struct rn_cache *c = row_to_cache(row);
 	int saved = errno;
 	unsigned int ticket = gate_enter();
 
 	tsan_release(object);
-	free_on(c, row_to_cache_node(row), row, object);
+	if (unlikely(c->debug))
+		debug_free(c, n, (void *)object, caller);
+	else
+		free_on(c, n, row, object);
 	give_if_excessive();
 	gate_exit(ticket);
 	age_poll();

@@ -4,6 +4,7 @@
  * resizing, and questions about an object.
  */
 #include "memcontrol.h"
+#include "slab_debug.h"
 
 #include <string.h>
 
@@ -145,7 +146,7 @@ static bool find_object(const void *p, const char **start, size_t *usable,
 	/* Or it is in the rest of the page before. */
 	if ((const char *)p < *start)
 		return false;
-	*usable = c->usable;
+	*usable = unlikely(c->debug) ? debug_size(c, *start) : c->usable;
 	*cache = c;
 	return true;
 }
@@ -158,6 +159,8 @@ static bool find_object(const void *p, const char **start, size_t *usable,
  * not know that, and _FORTIFY_SOURCE stops a write beyond that size: where it
  * matters, ask for rn_size_roundup() bytes. Anything else than the start of an
  * object is reported and the program aborted.
+ *
+ * Of an object that is debugged that is what was asked for.
  *
  * Context: any; the object must not be freed meanwhile.
  * Return: bytes; 0 for NULL and RN_ZERO_SIZE_PTR.
@@ -197,7 +200,7 @@ RN_API int rn_check_object(const void *p, size_t len)
 	size = usable;
 	if (c) {
 		from = c->useroffset;
-		size = c->usersize;
+		size = min(c->usersize, usable - from);
 	}
 	if ((const char *)p < start + from || len > size ||
 	    (size_t)((const char *)p - start - from) > size - len)
@@ -284,6 +287,8 @@ RN_API void *rn_realloc(void *p, size_t size, rn_gfp_t flags)
 	if (size <= old && (size > old / 2 || old == sizeof(void *))) {
 		if (flags & RN_ZERO)
 			memset((char *)p + size, 0, old - size);
+		if (unlikely(slab_debug_on))
+			debug_resize(p, size, __builtin_return_address(0));
 		return p;
 	}
 	if (old > KMALLOC_MAX && size > KMALLOC_MAX && !rn_memcg_of(p)) {

@@ -66,6 +66,13 @@ struct rn_cache;
 #define RN_CACHE_HUGETLB 0x04u	/* slabs only on hugetlb pages */
 #define RN_PANIC	0x08u	/* a failing rn_cache_create() is a fatal report */
 
+/* What is checked of a cache (Documentation/admin-guide/slab-debug.rst). */
+#define RN_CONSISTENCY_CHECKS	0x100u	/* F: its lists of free objects */
+#define RN_RED_ZONE		0x200u	/* Z: zones around each object */
+#define RN_POISON		0x400u	/* P: free objects and padding */
+#define RN_STORE_USER		0x800u	/* U: who allocated, who freed */
+#define RN_TRACE		0x1000u	/* T: a line on stderr for each */
+
 /**
  * struct rn_cache_args - the shape of a cache
  * @sz: sizeof(struct rn_cache_args), so that the struct can grow

@@ -38,6 +38,7 @@ class Slab:
         self.nr = int(self.cache["objects"])
         self.rest = int(self.cache["page_rest"])
         self.per_page = int(self.cache["per_page"])
+        self.red_left = int(self.cache["red_left"])
         self.end = self.object(self.nr - 1) + self.size
         self.lost = 0
 
@@ -48,7 +49,7 @@ class Slab:
 
     def object(self, index):
         """Where an object begins."""
-        at = self.address + index * self.size
+        at = self.address + self.red_left + index * self.size
         if self.per_page:
             at += index // self.per_page * self.rest
         return at
@@ -59,7 +60,9 @@ class Slab:
         offset = address - self.address
         # As slab_index(); the rest of a page is no object's.
         index = (offset - offset // page * self.rest) // self.size
-        if address >= self.end or address >= self.object(index) + self.size:
+        # Behind the object, or in the red zone before it.
+        if address >= self.end or \
+                not 0 <= address - self.object(index) < self.size:
             return None
         return index
 
