@@ -232,6 +232,11 @@ bool is_in_call(int tid, long call)
 
 /* --- the program --- */
 
+bool all_debugged(void)
+{
+	return getenv("RN_SLAB_DEBUG");
+}
+
 bool forced_fallback(void)
 {
 	const char *mode = getenv("RN_PERCPU");

@@ -19,6 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define DEBUG	"RN_SLAB_DEBUG=FZPU"
+
 /**
  * struct crash - one program
  * @name: crash/NAME
@@ -60,6 +62,16 @@ static const struct crash {
 	  "cache pears", NULL },
 	{ "cache_free_foreign", "BUG apples: invalid free of %s: not an "
 	  "object of any cache", NULL },
+	{ "cache_destroyed alloc", "BUG gone: allocation from a destroyed "
+	  "cache", NULL },
+	{ "cache_destroyed alloc", "BUG gone: allocation from a destroyed "
+	  "cache", DEBUG },
+	{ "cache_destroyed destroy", "BUG gone: rn_cache_destroy() of a "
+	  "destroyed cache", NULL },
+	{ "cache_free_wrong", "BUG apples: invalid free of %s: it belongs to "
+	  "cache pears", DEBUG },
+	{ "free_stack", "BUG: invalid free of %s: not memory of this library",
+	  DEBUG },
 	{ "cache_panic", "rn_cache_create(panic): invalid argument", NULL },
 	{ "write_after_free", "BUG written: object %s was written to after it "
 	  "was freed", NULL },
@@ -107,6 +119,65 @@ static const struct crash {
 	  "memory without an id", NULL },
 	{ "reserve_impossible", "RN_RESERVE: 1125899906842624 bytes cannot be "
 	  "had: Cannot allocate memory", "RN_RESERVE=1024T" },
+};
+
+/*
+ * Where objects are debugged: the second line of the report, behind which more
+ * comes. A program's arguments follow its name.
+ */
+static const struct crash reports[] = {
+	{ "overrun 64 64 1", "kmalloc-64 (Not tainted): Right Redzone "
+	  "overwritten", DEBUG },
+	{ "overrun 64 64 8", "kmalloc-64 (Not tainted): Right Redzone "
+	  "overwritten", DEBUG },
+	{ "overrun 57 57 1", "kmalloc-64 (Not tainted): Right Redzone "
+	  "overwritten", DEBUG },
+	{ "overrun 64 -1 1", "kmalloc-64 (Not tainted): Left Redzone "
+	  "overwritten", DEBUG },
+	{ "overrun 64 -8 8", "kmalloc-64 (Not tainted): Left Redzone "
+	  "overwritten", DEBUG },
+	{ "overrun 1 1 1", "kmalloc-8 (Not tainted): Right Redzone "
+	  "overwritten", DEBUG },
+	{ "overrun 4096 4096 1", "kmalloc-4096 (Not tainted): Right Redzone "
+	  "overwritten", DEBUG },
+	{ "overrun 4096 -8 8", "kmalloc-4096 (Not tainted): Left Redzone "
+	  "overwritten", DEBUG },
+	{ "overrun 65536 65536 8", "kmalloc-65536 (Not tainted): Right "
+	  "Redzone overwritten", DEBUG },
+	{ "overrun 65536 -1 1", "kmalloc-65536 (Not tainted): Left Redzone "
+	  "overwritten", DEBUG },
+	{ "write_freed 64 0 1", "kmalloc-64 (Not tainted): Poison overwritten",
+	  DEBUG },
+	{ "write_freed 64 63 1", "kmalloc-64 (Not tainted): End Poison "
+	  "overwritten", DEBUG },
+	{ "write_freed 4096 1000 9", "kmalloc-4096 (Not tainted): Poison "
+	  "overwritten", DEBUG },
+	{ "write_freed 64 64 8", "kmalloc-64 (Not tainted): Right Redzone "
+	  "overwritten", "RN_SLAB_DEBUG=Z" },
+	{ "write_freed 64 64 8", "kmalloc-64 (Not tainted): Freechain corrupt",
+	  "RN_SLAB_DEBUG=F" },
+	{ "double_free", "kmalloc-64 (Not tainted): Object already free",
+	  DEBUG },
+	{ "double_free", "kmalloc-64 (Not tainted): Object already free",
+	  "RN_SLAB_DEBUG=F,kmalloc-6*" },
+	{ "double_free_later", "kmalloc-64 (Not tainted): Object already "
+	  "free", DEBUG },
+	{ "double_free_many", "kmalloc-64 (Not tainted): Object already free",
+	  DEBUG },
+	{ "double_free_ctor", "made (Not tainted): Object already free",
+	  DEBUG },
+	{ "double_free_reused", "kmalloc-64 (Not tainted): Object already "
+	  "free", DEBUG },
+	{ "double_free_threads", "kmalloc-64 (Not tainted): Object already "
+	  "free", DEBUG },
+	{ "free_middle", "kmalloc-64 (Not tainted): Invalid object pointer "
+	  "%s", DEBUG },
+	{ "free_unaligned", "kmalloc-64 (Not tainted): Invalid object pointer "
+	  "%s", DEBUG },
+	{ "free_never_allocated", "young (Not tainted): Invalid object pointer "
+	  "%s", DEBUG },
+	{ "free_sized_wrong", "kmalloc-64 (Not tainted): Freed with a size of "
+	  "40, allocated with 60", DEBUG },
 };
 
 /* The folder of this program. */
@@ -160,11 +231,12 @@ static void drop_emulator_line(char *said)
 		*line = '\0';
 }
 
-START_TEST(crash)
+/* Runs it to its end: what it said on stderr, and what that should be. */
+static void run(const struct crash *c, char *said, size_t size, char *line,
+		size_t line_size)
 {
-	const struct crash *c = &crashes[_i];
-	char address[100], said[2000], line[300], expected[400];
 	int out = memfd_create("out", 0), err = memfd_create("err", 0);
+	char address[100];
 	int status;
 	pid_t pid;
 
@@ -174,15 +246,40 @@ START_TEST(crash)
 		start(c, out, err);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	read_back(out, address, sizeof(address));
-	read_back(err, said, sizeof(said));
+	read_back(err, said, size);
 	drop_emulator_line(said);
 	address[strcspn(address, "\n")] = '\0';
-	snprintf(line, sizeof(line), c->line, address);
-	snprintf(expected, sizeof(expected), "libslab: %s\n", line);
-	ck_assert_msg(!strcmp(said, expected), "%s said \"%s\", not \"%s\"; "
-		      "status %#x", c->name, said, expected, status);
+	snprintf(line, line_size, c->line, address);
 	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT,
-		      "%s: status %#x, not SIGABRT", c->name, status);
+		      "%s: status %#x, not SIGABRT; said \"%s\"", c->name,
+		      status, said);
+}
+
+START_TEST(crash)
+{
+	const struct crash *c = &crashes[_i];
+	char said[2000], line[300], expected[400];
+
+	run(c, said, sizeof(said), line, sizeof(line));
+	snprintf(expected, sizeof(expected), "libslab: %s\n", line);
+	ck_assert_msg(!strcmp(said, expected), "%s said \"%s\", not \"%s\"",
+		      c->name, said, expected);
+}
+END_TEST
+
+/* A rule, the line, another rule. */
+START_TEST(report)
+{
+	const struct crash *c = &reports[_i];
+	char said[16000], line[300], expected[400];
+	char *second;
+
+	run(c, said, sizeof(said), line, sizeof(line));
+	snprintf(expected, sizeof(expected), "BUG %s\n---", line);
+	second = strchr(said, '\n');
+	ck_assert_msg(!strncmp(said, "=====", 5) && second &&
+		      !strncmp(second + 1, expected, strlen(expected)),
+		      "%s said \"%s\", not \"%s\"", c->name, said, expected);
 }
 END_TEST
 
@@ -192,6 +289,7 @@ int main(void)
 	TCase *tc = tcase_create("crash");
 
 	tcase_add_loop_test(tc, crash, 0, ARRAY_LEN(crashes));
+	tcase_add_loop_test(tc, report, 0, ARRAY_LEN(reports));
 	tcase_set_timeout(tc, 30);
 	suite_add_tcase(s, tc);
 	return suite_main(s);

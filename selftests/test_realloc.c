@@ -3,7 +3,7 @@
  * Changing the size of objects, copies of bytes and strings, and the flags
  * that say where memory may come from.
  */
-#include "helpers.h"
+#include "debugged.h"
 #include "hugepages.h"
 
 #include <rn/pages.h>
@@ -43,7 +43,7 @@ START_TEST(realloc_edges)
 	ck_assert_ptr_eq(rn_realloc(p, rn_size(p) / 2 + 1, 0), p);
 	/* Uses less: moves to where it wastes less. */
 	q = rn_realloc(p, 10, 0);
-	ck_assert_uint_eq(rn_size(q), rn_size_roundup(10));
+	ck_assert_uint_eq(rn_size(q), usable_size(10));
 	ck_assert(bytes_marked(q, 10));
 	ck_assert_ptr_eq(rn_realloc(q, opaque(0), 0), RN_ZERO_SIZE_PTR);
 	p = rn_realloc(RN_ZERO_SIZE_PTR, 50, RN_ZERO);

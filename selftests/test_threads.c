@@ -150,7 +150,8 @@ START_TEST(shrink_beside)
 		free(dump_text(rn_vmstat));
 	}
 	stress_join();
-	if (vmstat("percpu_rseq") == 1) {
+	/* Of debugged caches nothing lies in slots. */
+	if (vmstat("percpu_rseq") == 1 && !all_debugged()) {
 		ck_assert_int_gt(vmstat("slot_drains"), 0);
 		ck_assert_int_ge(vmstat("slot_fences"), vmstat("slot_drains"));
 	}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+/* Freed with another size than it was allocated with. */
+#include "crash.h"
+
+int main(void)
+{
+	void *p = blame(rn_alloc(60, 0));
+
+	rn_free_sized(p, 40);
+	return 0;
+}

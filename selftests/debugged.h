@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What sizes are to be where RN_SLAB_DEBUG may be set.
+ */
+#ifndef SELFTESTS_DEBUGGED_H
+#define SELFTESTS_DEBUGGED_H
+
+#include "helpers.h"
+
+#include <rn/slab-inline.h>
+
+/* What rn_size() of rn_alloc(@size) is to be. */
+static inline size_t usable_size(size_t size)
+{
+	return all_debugged() && size <= RN_CLASS_MAX ? size :
+		rn_size_roundup(size);
+}
+
+#endif /* SELFTESTS_DEBUGGED_H */

@@ -1,0 +1,125 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# With every cache debugged: tests that pass without pass with it, ordinary
+# programs run on the malloc replacement, and a report comes out of one that
+# overruns. Without it the fast paths know nothing of it.
+set -u
+
+# shellcheck source=selftests/shell-helpers
+. "${0%/*}/shell-helpers"
+
+obj=$(cd "${SLAB_OBJ:-.}" && pwd)
+tests=$obj/selftests/static
+slabmalloc=$obj/libslabmalloc.so
+CK_TIMEOUT_MULTIPLIER=$((10 * ${CK_TIMEOUT_MULTIPLIER:-1}))
+RN_LADDER=thp,small
+export CK_TIMEOUT_MULTIPLIER RN_LADDER
+
+# --- the tests ---
+
+debugged()	# program argument...
+{
+	# shellcheck disable=SC2086 # an emulator may be several words
+	RN_SLAB_DEBUG=FZPU timeout -k 5 600 ${EMULATOR:-} "$@" \
+		>"$tmp/out" 2>"$tmp/err" </dev/null
+}
+
+for name in test_alloc test_realloc test_threads test_fork test_mempool \
+    test_mempool_threads test_shrinker; do
+	built "$tests/$name"
+	check "$name, debugged" debugged "$tests/$name"
+done
+# Each thread finds the same objects in other hands.
+RN_PERCPU=fallback
+export RN_PERCPU
+check "test_threads, debugged, fallback" debugged "$tests/test_threads"
+unset RN_PERCPU
+
+if [ -n "${SAN:-}${EMULATOR:-}" ]; then
+	finish
+	exit
+fi
+
+# --- programs on the malloc replacement ---
+
+over()		# program argument...: and what is checked is not in vain
+{
+	LD_PRELOAD=$slabmalloc RN_SLABINFO=$tmp/slabinfo debugged "$@" || return
+	# An object of 64 bytes, with what is around it.
+	awk '$1 == "kmalloc-64" { exit $4 < 300 } END { if (!NR) exit 1 }' \
+		"$tmp/slabinfo"
+}
+
+# over_if PROGRAM ARGUMENT...: where it is installed
+over_if()
+{
+	if command -v "$1" >/dev/null; then
+		check "$1 over FZPU" over "$@"
+	else
+		echo "SKIP $1 over FZPU: it is not installed"
+	fi
+}
+
+built "$slabmalloc"
+echo 'int main(void) { return 0; }' >"$tmp/empty.c"
+over_if ls -lR "$obj/mm"
+over_if python3 -c 'import json, threading
+d = [{str(i): list(range(i % 50))} for i in range(2000)]
+assert json.loads(json.dumps(d)) == d
+t = [threading.Thread(target=lambda: json.dumps(d)) for i in range(4)]
+[x.start() for x in t]
+[x.join() for x in t]'
+over_if gcc -O2 -c -o "$tmp/empty.o" "$tmp/empty.c"
+over_if sqlite3 :memory: 'create table t(a primary key, b);
+insert into t select value, hex(randomblob(40)) from generate_series(1, 5000);
+delete from t where a % 3; select count(*), max(length(b)) from t;'
+[ ! -x "$obj/selftests/preload/containers" ] ||
+	check "a C++ program over FZPU" over "$obj/selftests/preload/containers"
+
+# --- a report, with names where there are any ---
+
+reported()	# pattern
+{
+	debugged "$obj/selftests/shared/crash/overrun" 60 60 4
+	[ $? = 134 ] && grep -qE "$1" "$tmp/err"
+}
+
+check "where it was allocated" reported \
+	'^Allocated in \[overrun\+0x[0-9a-f]+\] age=[0-9]+ cpu=[0-9]+ pid=[0-9]+$'
+check "where it is freed" reported '^Call Trace:$'
+check "what is there" reported \
+	'^Redzone  0x[0-9a-f]+: 41 41 41 41 cc .* AAAA\.'
+frame=$(sed -nE 's/^Allocated in \[overrun\+(0x[0-9a-f]+)\].*/\1/p' "$tmp/err")
+knows_line()
+{
+	addr2line -e "$obj/selftests/shared/crash/overrun" "$frame" \
+		>"$tmp/out" && grep -q '/crash/' "$tmp/out"
+}
+check "addr2line knows the line" knows_line
+
+# --- the fast paths ---
+
+# Instructions of a function: at most so many (Documentation/mm/slab-debug.rst).
+is_lean()	# object file, function, most
+{
+	objdump -d --no-show-raw-insn --disassemble="$2" "$obj/$1" |
+		sed '1,/^Disassembly/d' >"$tmp/out"
+	n=$(grep -cE '^ +[0-9a-f]+:	' "$tmp/out")
+	[ "$n" -gt 20 ] && [ "$n" -le "$3" ]
+}
+
+if [ "$(uname -m)" = x86_64 ] && [ -z "${CFLAGS:-}" ] &&
+    [ "${CC:-gcc}" = gcc ]; then
+	for limit in rn_alloc:38 rn_free:34 rn_cache_alloc:70 \
+	    rn_cache_free:38 rn_alloc_class_v2:48; do
+		check "${limit%:*} is lean" is_lean mm/kmalloc.o \
+			"${limit%:*}" "${limit#*:}"
+	done
+	for limit in malloc:32 free:34; do
+		check "${limit%:*} is lean" is_lean compat/malloc.o \
+			"${limit%:*}" "${limit#*:}"
+	done
+fi
+
+finish
