@@ -15,10 +15,9 @@
 /* The least class of @size bytes or more with objects on the boundary. */
 static size_t class_on(size_t size, size_t align)
 {
-	do {
-		size = ALIGN(size, align);
-		size = class_bytes[size_to_row(size)];
-	} while (size % align);
+	size = rn_size_roundup(ALIGN(size, align));
+	while (size % align)
+		size = rn_size_roundup(ALIGN(size, align));
 	return size;
 }
 

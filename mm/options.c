@@ -293,8 +293,9 @@ static void read_slab_debug(void)
 static const char *const known[] = {
 	"RN_BACKGROUND", "RN_DECAY_MS", "RN_FORK", "RN_HUGEPAGESIZE",
 	"RN_HUGETLB", "RN_LADDER", "RN_LIMIT", "RN_PERCPU", "RN_PERCPU_BUDGET",
-	"RN_MEMMAP", "RN_RESERVATION", "RN_RESERVE", "RN_SLAB_DEBUG",
-	"RN_SLAB_DEBUG_ACTION", "RN_SLABINFO", "RN_SLABINFO_SIGNAL", "RN_STATS_SHM", "RN_VMSTAT",
+	"RN_MEMMAP", "RN_RESERVATION", "RN_RESERVE", "RN_SLABINFO",
+	"RN_SLABINFO_SIGNAL", "RN_SLAB_DEBUG", "RN_SLAB_DEBUG_ACTION",
+	"RN_STATS_SHM", "RN_VMSTAT",
 };
 
 /* A misspelt option must not be dropped in silence. */

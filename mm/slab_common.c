@@ -296,8 +296,8 @@ static struct rn_cache *find_mergeable(const char *name,
 		return NULL;
 	set_shape(&shape, args, 0);
 	for (c = slab_caches; c; c = c->next)
-		if (!c->debug && c->size == shape.size && c->size % shape.align == 0 &&
-		    c->gfp == shape.gfp && !c->ctor &&
+		if (!c->debug && c->size == shape.size &&
+		    c->size % shape.align == 0 && c->gfp == shape.gfp && !c->ctor &&
 		    c->usersize == c->usable && !(c->flags & RN_NOMERGE))
 			return c;
 	return NULL;

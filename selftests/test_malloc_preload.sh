@@ -10,6 +10,10 @@ set -u
 
 # --- before main() and after it, beside other libraries ---
 
+for function in malloc calloc realloc reallocarray aligned_alloc memalign \
+		valloc posix_memalign; do
+	in_both "$function() first" over first "$function"
+done
 in_both "early" over early
 check "early: destructors have run" out_is destroyed
 in_both "foreign memory" over foreign
