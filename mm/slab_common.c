@@ -342,7 +342,7 @@ RN_API struct rn_cache *rn_cache_create(const char *name,
 	lock(&slab_mutex);
 	c = find_mergeable(name, args);
 	if (c) {
-		c->refcount++;
+		WRITE_ONCE(c->refcount, c->refcount + 1);
 		c->object_size = max(c->object_size, (u32)args->size);
 	} else {
 		c = cache_new(name, args, 0);
@@ -453,7 +453,7 @@ RN_API int rn_cache_destroy(struct rn_cache *cache)
 	ticket = gate_enter();
 	lock(&slab_mutex);
 	if (cache->refcount > 1)
-		cache->refcount--;
+		WRITE_ONCE(cache->refcount, cache->refcount - 1);
 	else
 		ret = destroy_last(cache);
 	unlock(&slab_mutex);

@@ -52,7 +52,7 @@ static struct rn_cache_args take_args(struct input *in)
 	a.align = aligns[take_below(in, ARRAY_LEN(aligns))];
 	a.flags = how & (RN_NOMERGE | RN_HWCACHE_ALIGN);
 	if ((how & 0xf0) == 0xf0)
-		a.flags |= 0x100;
+		a.flags |= 0x8000;
 	if (how & 4 && a.size >= CTOR_BYTES)
 		a.ctor = ctor;
 	if ((how & 0x18) == 0x18) {
