@@ -556,9 +556,7 @@ bool reclaim(rn_gfp_t flags, unsigned int round);
  */
 size_t slots_age(enum reclaim_why why, bool *more);
 
-/* --- slab_debug.c, before the first cache: RN_SLAB_DEBUG --- */
-
-void slab_debug_init(void);
+void slab_debug_init(void);	/* slab_debug.c; before the first cache */
 
 /* --- fork.c: the gate that every slow path is inside --- */
 

@@ -171,10 +171,7 @@ unsigned int slab_trim(struct rn_cache *c, struct cache_node *n,
 
 /* --- the owner's side --- */
 
-/*
- * The fullest partial slab, so that the others drain; then an empty one; then
- * one that is starved, if its node may have memory again.
- */
+/* The fullest partial slab, so that others drain; an empty one; a starved one. */
 struct page *slab_pick(struct cache_node *n)
 {
 	u32 starved = n->partial[STARVED_BUCKET];
@@ -210,12 +207,9 @@ static void own(const struct rn_cache *c, struct cache_node *n,
 }
 
 /*
- * A freelist is a chain of cache misses, one after the other. Where most of the
- * slab is on it, all are fetched at once by address; their users, who come
- * next, find them in the cache.
- *
- * Inlined always: gcc takes a function that only prefetches for one without
- * effect, and drops the call.
+ * A freelist is a chain of cache misses; where most of the slab is on it, all are
+ * fetched at once by address. Inlined always: gcc takes a function that only
+ * prefetches for one without effect, and drops the call.
  */
 static __always_inline void fetch_objects(const struct rn_cache *c,
 					  const struct page *slab)
