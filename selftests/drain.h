@@ -269,9 +269,12 @@ static inline void end_exchange(void)
 		if (shared[i])
 			rn_cache_free(caches[i % SHARED_CACHES], shared[i]);
 	}
-	/* What was idle at the first is gone, and all after the second. */
-	tick();
-	tick();
+	/*
+	 * The first may but end a pass that a thread has begun which was stopped.
+	 * What was idle at the next is gone, and all after the last.
+	 */
+	for (int i = 0; i < 3; i++)
+		tick();
 	expect_slots_empty();
 	for (int i = 0; i < SHARED_CACHES; i++)
 		expect_active(caches[i], 0);
