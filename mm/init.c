@@ -6,7 +6,7 @@
  * handlers of fork() are registered in one (mm/fork.c).
  */
 #define _GNU_SOURCE
-#include "slab.h"
+#include "slab_hooks.h"
 #include "zone.h"
 
 #include <stdlib.h>
@@ -108,7 +108,7 @@ void mm_init_slow(void)
 		if (init_error)
 			report("cannot start: %s", error_text(-init_error));
 		else
-			percpu_open_fast_paths();
+			slab_hooks_init();
 		smp_store_release(&mm_initialised, true);
 	}
 	unlock(&init_lock);

@@ -6,7 +6,8 @@
  * Lock: slab_mutex covers the tree and the caches of each group.
  */
 #include "memcontrol.h"
-#include "slab_debug.h"
+#include "slab_hooks.h"
+#include "tracepoint.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -190,13 +191,14 @@ static struct rn_cache *class_cache(struct rn_memcg *m, unsigned int class_)
 
 /* The memory, already charged; inside of the gate, where nothing is waited for. */
 static void *take_charged(struct rn_memcg *m, struct rn_cache *c, size_t size,
-			  rn_gfp_t flags)
+			  rn_gfp_t flags, const void *caller)
 {
 	void *p;
 
 	flags = (flags & ~RN_NOFAIL) | RN_NORETRY;
 	if (c)
-		return slab_alloc_slow(c, flags | GFP_CHARGED, RN_NO_NODE);
+		return slab_alloc(c, size, flags | GFP_CHARGED, RN_NO_NODE,
+				  caller);
 	p = large_alloc(size, flags, RN_NO_NODE);
 	if (p)
 		large_set_counter(p, m->id);
@@ -205,7 +207,7 @@ static void *take_charged(struct rn_memcg *m, struct rn_cache *c, size_t size,
 
 /* An object of @c or, without one, a run of pages; charged by itself. */
 static void *alloc_charged(struct rn_memcg *m, struct rn_cache *c, size_t size,
-			   rn_gfp_t flags)
+			   rn_gfp_t flags, const void *caller)
 {
 	u64 bytes = c ? c->size : ALIGN(size, PAGE_BYTES);
 	unsigned int ticket;
@@ -216,7 +218,7 @@ static void *alloc_charged(struct rn_memcg *m, struct rn_cache *c, size_t size,
 
 		if (err)
 			return alloc_fail(err, flags, size);
-		p = take_charged(m, c, size, flags);
+		p = take_charged(m, c, size, flags, caller);
 		if (!p)
 			counter_uncharge(&m->counter, bytes);
 		gate_exit(ticket);
@@ -229,22 +231,21 @@ static void *alloc_charged(struct rn_memcg *m, struct rn_cache *c, size_t size,
 
 /* One of @c, or by itself where that has no room left. */
 static void *alloc_object(struct rn_memcg *m, struct rn_cache *c, size_t size,
-			  rn_gfp_t flags)
+			  rn_gfp_t flags, const void *caller)
 {
 	int saved = errno;
-	void *object = slab_alloc_slow(c, flags, RN_NO_NODE);
+	void *object = slab_alloc(c, size, flags, RN_NO_NODE, caller);
 
 	if (likely(object) || errno != EDQUOT)
 		return object;
 	errno = saved;
-	return alloc_charged(m, c, size, flags);
+	return alloc_charged(m, c, size, flags, caller);
 }
 
 static noinline void *alloc_slow(struct rn_memcg *m, size_t size,
 				 rn_gfp_t flags)
 {
 	struct rn_cache *c;
-	void *object;
 
 	if (!m || flags & ~RN_GFP_MASK || flags & RN_HUGETLB)
 		return alloc_fail(EINVAL, flags, size);
@@ -254,14 +255,11 @@ static noinline void *alloc_slow(struct rn_memcg *m, size_t size,
 		return alloc_fail(ENOMEM, flags, size);
 	memcg_shrink_high(m, size, flags);
 	if (size > KMALLOC_MAX)
-		return alloc_charged(m, NULL, size, flags);
+		return alloc_charged(m, NULL, size, flags, CALL_SITE);
 	c = class_cache(m, size_to_row(size));
 	if (!c)
 		return alloc_fail(ENOMEM, flags, size);
-	object = alloc_object(m, c, size, flags);
-	if (unlikely(c->debug) && object)
-		debug_account(c, object, size, __builtin_return_address(0));
-	return object;
+	return alloc_object(m, c, size, flags, CALL_SITE);
 }
 
 /**

@@ -54,7 +54,7 @@ static __always_inline void *memcg_pop(const struct rn_memcg *m, size_t size)
 {
 	u32 at;
 
-	if (unlikely(size > KMALLOC_MAX))
+	if (unlikely(size > smp_load_acquire(&hot.medium_max)))
 		return NULL;
 	at = smp_load_acquire(&m->at[size_to_row(size)]);
 	if (unlikely(at && hot.node_rows))

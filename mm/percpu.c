@@ -138,19 +138,15 @@ int percpu_init(void)
 	return hot.node_rows || nr_node_ids() == 1 ? 0 : -ENOMEM;
 }
 
-void percpu_open_fast_paths(void)
+void percpu_set_fast_paths(bool allocs, bool frees)
 {
-	if (!pcpu.rseq)
-		return;
-	/* Pair with the acquires in mm/kmalloc.c: all of hot is seen. */
-	smp_store_release(&hot.span, mem.bytes);
-	smp_store_release(&hot.local_max, hot.node_rows ? 0 : SMALL_MAX);
-}
+	size_t medium = allocs && pcpu.rseq ? KMALLOC_MAX : 0;
 
-void percpu_shut_fast_paths(void)
-{
-	WRITE_ONCE(hot.local_max, 0);
-	WRITE_ONCE(hot.span, 0);
+	/* Pair with the acquires in mm/kmalloc.c: all of hot is seen. */
+	smp_store_release(&hot.span, frees && pcpu.rseq ? mem.bytes : 0);
+	smp_store_release(&hot.medium_max, medium);
+	smp_store_release(&hot.local_max,
+			  medium && !hot.node_rows ? SMALL_MAX : 0);
 }
 
 bool percpu_has_rseq(void)

@@ -80,20 +80,22 @@ extern u64 rseq_aborts;
 #include <asm/rseq.h>
 
 /**
- * struct hot - all that the fast paths read, one cache line, constant after
- * initialisation but for who traces
+ * struct hot - all that the fast paths read, one cache line and a word, constant
+ * after initialisation but for who traces, or has a hook (mm/slab_hooks.h)
  * @base: of the reservation
  * @traced: so many trace the objects, not 0: then no address is within the span
  *	(mm/tracepoint.c); it is the top of @base, which is 0 in an address
- * @span: its length, or 0 where the fast paths are shut: before
- *	initialisation, while objects are traced, and for good where there is
+ * @span: its length, or 0 where the fast paths of frees are shut: before
+ *	initialisation, while a hook wants them, and for good where there is
  *	no rseq
  * @row_map: row of the slab in each 16 KiB
  * @pc: the slots
  * @local_max: sizes up to here have one table for all CPUs: SMALL_MAX on a
- *	single node with @span, else 0
+ *	single node with @medium_max, else 0
  * @node_rows: by CPU, the first row of the node that it takes from; NULL on a
  *	single node. What it points at changes with the policy (mm/slub.c)
+ * @medium_max: sizes up to here have a fast path of allocation: KMALLOC_MAX, or
+ *	0 where these are shut, as @span is
  */
 struct hot {
 	union {
@@ -108,13 +110,25 @@ struct hot {
 	struct percpu pc;
 	size_t local_max;
 	u16 *node_rows;
+	size_t medium_max;
 } __aligned(64);
-static_assert(sizeof(struct hot) == 64, "one cache line");
+static_assert(offsetof(struct hot, medium_max) == 64, "one cache line");
 
 #define SMALL_MAX	1024UL
 
 /* Larger requests are runs of pages (mm/large.c). */
 #define KMALLOC_MAX	(64UL << 10)
+
+/* Who wants to see all objects, and has the fast paths shut (slab_hooks.h). */
+enum slab_hook {
+	HOOK_TRACE	= 1 << 0,	/* mm/tracepoint.c */
+};
+
+/* Those that want to see frees, too. */
+#define HOOKS_OF_FREE	HOOK_TRACE
+
+/* Under slab_mutex; read without it: it may change at any moment. */
+extern unsigned int slab_hooks;
 
 /* Where tracers look for what they count in; a part of the file, not of bss. */
 #define __semaphore	__attribute__((section(".probes")))
@@ -185,8 +199,8 @@ struct slot_view {
 };
 
 int percpu_init(void);
-void percpu_open_fast_paths(void);	/* the last step of initialisation */
-void percpu_shut_fast_paths(void);
+/* Which are open, if there is rseq. The last step of initialisation, too. */
+void percpu_set_fast_paths(bool allocs, bool frees);
 bool percpu_has_rseq(void);
 
 void *percpu_pop(unsigned int row);

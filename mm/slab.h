@@ -452,6 +452,10 @@ static inline unsigned int size_to_row(size_t size)
 
 /* NULL with errno @error; for RN_NOFAIL a report and the end. */
 void *alloc_fail(int error, rn_gfp_t flags, size_t size);
+/* 0, or the errno of a request that is refused whatever memory there is. */
+int alloc_check(rn_gfp_t flags, int node);
+/* The slow path of rn_free(). */
+void free_checked(const void *p, const void *caller);
 void kmalloc_init(void);
 /* Makes the caches of all classes that are not there yet. 0 or -ENOMEM. */
 int kmalloc_complete(void);

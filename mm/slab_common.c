@@ -9,7 +9,6 @@
 #include "pressure.h"
 #include "shrinker.h"
 #include "slab_debug.h"
-#include "tracepoint.h"
 
 #include <rn/pages.h>
 #include <rn/slab-inline.h>
@@ -235,13 +234,6 @@ static void list_insert(struct rn_cache *c, struct rn_cache **where)
 	smp_store_release(where, c);
 	if (list_end == where)
 		list_end = &c->next;
-}
-
-void cache_set_fast_path(struct rn_cache *c)
-{
-	bool open = percpu_has_rseq() && !hot.node_rows && !fast_paths_shut;
-
-	WRITE_ONCE(c->fast_at, open ? slot_at(c->row) : 0);
 }
 
 struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args,

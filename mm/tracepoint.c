@@ -14,11 +14,10 @@
  * Locks: slab_mutex covers the change, and is only tried: who frees may have
  * any lock.
  */
+#include "slab_hooks.h"
 #include "tracepoint.h"
 
 #ifdef RN_USDT
-
-#include "slab.h"
 
 #define _SDT_HAS_SEMAPHORES 1
 #include <sys/sdt.h>
@@ -39,29 +38,13 @@ extern unsigned short libslab_kmem_cache_free_semaphore;
 unsigned short libslab_mm_page_alloc_semaphore __semaphore;
 unsigned short libslab_mm_page_free_semaphore __semaphore;
 
-bool fast_paths_shut;
-
-/* Under slab_mutex, as what makes a cache. */
-static void switch_to(bool shut)
-{
-	WRITE_ONCE(fast_paths_shut, shut);
-	if (shut)
-		percpu_shut_fast_paths();
-	else
-		percpu_open_fast_paths();
-	for (struct rn_cache *c = slab_caches; c; c = c->next)
-		cache_set_fast_path(c);
-}
-
 noinline void trace_switch(void)
 {
 	int saved = errno;
 	unsigned int ticket = gate_enter();
-	bool shut = kmem_is_traced();
 
 	if (trylock(&slab_mutex)) {
-		if (shut != fast_paths_shut)
-			switch_to(shut);
+		slab_hook_set_locked(HOOK_TRACE, kmem_is_traced());
 		unlock(&slab_mutex);
 	}
 	gate_exit(ticket);

@@ -36,7 +36,6 @@ static inline bool kmem_is_traced(void)
 	return unlikely(READ_ONCE(hot.traced));
 }
 
-extern bool fast_paths_shut;	/* for that reason */
 extern unsigned short libslab_mm_page_alloc_semaphore;
 extern unsigned short libslab_mm_page_free_semaphore;
 
@@ -46,13 +45,14 @@ extern unsigned short libslab_mm_page_free_semaphore;
 /* Where slow paths begin, outside of locks: did somebody begin, or end? */
 static inline void trace_poll(void)
 {
-	if (unlikely(kmem_is_traced() != READ_ONCE(fast_paths_shut)))
+	bool seen = READ_ONCE(slab_hooks) & HOOK_TRACE;
+
+	if (unlikely(kmem_is_traced() != seen))
 		trace_switch();
 }
 
 #else /* without sys/sdt.h they are left out */
 
-#define fast_paths_shut		false
 #define kmem_is_traced()	false
 #define pages_are_traced(event)	false
 

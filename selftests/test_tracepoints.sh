@@ -88,11 +88,14 @@ same_code()	# object, function
 }
 
 make -s O="$tmp/plain" CFLAGS="${CFLAGS:-} -URN_USDT" mm/kmalloc.o \
-	compat/malloc.o >"$tmp/out" 2>"$tmp/err"
+	mm/cache_alloc.o compat/malloc.o >"$tmp/out" 2>"$tmp/err"
 check "the library is made without" [ -s "$tmp/plain/mm/kmalloc.o" ]
-for function in rn_alloc rn_free rn_alloc_class_v2 rn_cache_alloc \
-    rn_cache_free rn_zalloc; do
+for function in rn_alloc rn_free rn_alloc_class_v2 rn_zalloc; do
 	check "$function: the same instructions" same_code mm/kmalloc.o \
+		$function
+done
+for function in rn_cache_alloc rn_cache_free; do
+	check "$function: the same instructions" same_code mm/cache_alloc.o \
 		$function
 done
 for function in malloc free calloc; do
