@@ -264,7 +264,7 @@ static void read_decay(void)
 		options.decay_ms = (int)ms;
 }
 
-static void read_switch(const char *name, bool *where)
+void read_switch(const char *name, bool *where)
 {
 	const char *value = secure_getenv(name);
 
@@ -274,20 +274,6 @@ static void read_switch(const char *name, bool *where)
 		report("%s=%s is not 0 or 1; ignored", name, value);
 	else
 		*where = *value == '1';
-}
-
-static void read_slab_debug(void)
-{
-	const char *value = secure_getenv("RN_SLAB_DEBUG_ACTION");
-
-	options.slab_debug = secure_getenv("RN_SLAB_DEBUG");
-	if (!value || !strcmp(value, "abort"))
-		return;
-	if (!strcmp(value, "continue"))
-		options.slab_debug_continue = true;
-	else
-		report("RN_SLAB_DEBUG_ACTION=%s is not abort or continue; "
-		       "ignored", value);
 }
 
 static const char *const known[] = {
@@ -330,7 +316,7 @@ void options_read(void)
 	read_limit();
 	read_slabinfo();
 	read_decay();
-	read_slab_debug();
+	read_debug_options();
 	read_switch("RN_BACKGROUND", &options.background);
 	read_switch("RN_STATS_SHM", &options.stats_shm);
 	report_unknown();
