@@ -4,10 +4,9 @@
 
 int main(void)
 {
-	void *p = blame(rn_alloc(64, 0));
+	void *p = blame(victim(64));
 
 	rn_free(p);
 	rn_free(p);
-	rn_shrink_all();
-	return 0;
+	return came_through();
 }

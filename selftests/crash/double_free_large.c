@@ -7,5 +7,5 @@ int main(void)
 
 	rn_free(p);
 	rn_free(p);
-	return 0;
+	return came_through();
 }

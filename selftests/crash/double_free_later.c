@@ -4,12 +4,12 @@
 
 int main(void)
 {
-	void *keep = rn_alloc(64, 0), *p = blame(rn_alloc(64, 0));
+	void *keep = rn_alloc(64, 0), *p = blame(victim(64));
 
 	rn_free(p);
 	rn_shrink_all();
 	rn_free(p);
 	rn_shrink_all();
 	rn_free(keep);
-	return 0;
+	return came_through();
 }

@@ -4,11 +4,11 @@
 
 int main(void)
 {
-	void *p = blame(rn_alloc(64, 0)), *q;
+	void *p = blame(victim(64)), *q;
 
 	rn_free(p);
 	q = rn_alloc(64, 0);
 	rn_free(p);
 	rn_free(q);
-	return 0;
+	return came_through();
 }

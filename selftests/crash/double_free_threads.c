@@ -29,5 +29,5 @@ int main(void)
 	if (pthread_create(&other, NULL, free_it, NULL))
 		return 2;
 	free_it(&other);
-	return 0;
+	return came_through();
 }

@@ -5,5 +5,5 @@ int main(void)
 {
 	rn_free(rn_alloc(64, 0));
 	rn_free(blame(malloc(64)));
-	return 0;
+	return came_through();
 }

@@ -3,9 +3,8 @@
 
 int main(void)
 {
-	char *p = rn_alloc(64, 0);
+	char *p = victim(64);
 
 	rn_free(blame(p + 8));
-	rn_shrink_all();
-	return 0;
+	return came_through();
 }

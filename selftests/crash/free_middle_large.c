@@ -6,5 +6,5 @@ int main(void)
 	char *p = rn_alloc(100000, 0);
 
 	rn_free(blame(p + 8192));
-	return 0;
+	return came_through();
 }

@@ -4,8 +4,8 @@
 
 int main(void)
 {
-	void *p = blame(rn_alloc(60, 0));
+	void *p = blame(victim(60));
 
 	rn_free_sized(p, 40);
-	return 0;
+	return came_through();
 }

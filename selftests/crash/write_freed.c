@@ -5,7 +5,7 @@
 int main(int argc, char **argv)
 {
 	size_t size = argc > 3 ? strtoul(argv[1], NULL, 0) : 0;
-	char *p = blame(rn_alloc(size, 0)), *q = rn_alloc(size, 0);
+	char *p = blame(victim(size)), *q = rn_alloc(size, 0);
 
 	if (argc <= 3)
 		return 2;
@@ -15,5 +15,5 @@ int main(int argc, char **argv)
 	q = rn_alloc(size, 0);
 	q = rn_alloc(size, 0);
 	rn_free(q);
-	return 0;
+	return came_through();
 }

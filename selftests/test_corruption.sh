@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# What each mistake ends in, in each mode: Documentation/admin-guide/
+# corruption.csv has the programs and the words, and none where it comes through.
+set -u
+
+# shellcheck source=selftests/shell-helpers
+. "${0%/*}/shell-helpers"
+
+top=$(cd "${0%/*}/.." && pwd)
+table=$top/Documentation/admin-guide/corruption.csv
+crash=$(cd "${SLAB_OBJ:-.}" && pwd)/selftests/static/crash
+ulimit -c 0
+
+# What a column of the table stands for.
+setting()	# mode
+{
+	case $1 in
+	default) echo RN_SLAB_DEBUG=- ;;
+	debug) echo RN_SLAB_DEBUG=FZPU ;;
+	*) return 1 ;;
+	esac
+}
+
+# ends_in SETTING WORDS PROGRAM [ARGUMENT...]
+ends_in()
+{
+	with=$1
+	words=$2
+	program=$crash/$3
+	shift 3
+	built "$program"
+	# shellcheck disable=SC2086 # an emulator may be several words
+	env "$with" ${EMULATOR:-} "$program" "$@" >"$tmp/out" 2>"$tmp/err"
+	got=$?
+	if [ -z "$words" ]; then
+		[ "$got" = 0 ] && [ ! -s "$tmp/err" ]
+	else
+		[ "$got" = 134 ] && grep -qF -- "$words" "$tmp/err"
+	fi
+}
+
+# One line for each cell: mode|words|program.
+python3 - "$table" >"$tmp/cells" <<'END'
+import csv, sys
+
+for row in csv.DictReader(open(sys.argv[1])):
+    for mode in list(row)[2:]:
+        print(mode, row[mode], row['program'], sep='|')
+END
+while IFS='|' read -r mode words program; do
+	with=$(setting "$mode") || { echo "mode $mode?"; exit 1; }
+	# shellcheck disable=SC2086 # the program and its arguments
+	check "$program, $mode" ends_in "$with" "$words" $program
+done <"$tmp/cells"
+
+finish
