@@ -148,6 +148,17 @@ static void set_debugged_shape(struct rn_cache *c, const char *name,
 	WRITE_ONCE(slab_debug_on, true);
 }
 
+/* "struct node" is "node". */
+static const char *plain_name(const char *name)
+{
+	static const char *const tags[] = { "struct ", "union ", "class " };
+
+	for (size_t i = 0; i < ARRAY_SIZE(tags); i++)
+		if (!strncmp(name, tags[i], strlen(tags[i])))
+			name += strlen(tags[i]);
+	return name;
+}
+
 static bool args_ok(const char *name, const struct rn_cache_args *args)
 {
 	const unsigned int known = RN_NOMERGE | RN_HWCACHE_ALIGN |
@@ -155,7 +166,7 @@ static bool args_ok(const char *name, const struct rn_cache_args *args)
 				   RN_DEBUG_FLAGS;
 	size_t end;
 
-	return name && *name && args && args->sz == sizeof(*args) &&
+	return name && *plain_name(name) && args && args->sz == sizeof(*args) &&
 	       args->size && args->size <= KMALLOC_MAX &&
 	       (!args->align || (is_power_of_2(args->align) &&
 				 args->align <= PAGE_BYTES)) &&
@@ -167,16 +178,11 @@ static bool args_ok(const char *name, const struct rn_cache_args *args)
 
 /* --- making one --- */
 
-/* One word for slabinfo: "struct node" is "node", other blanks become '_'. */
+/* One word for slabinfo: blanks become '_'. */
 void cache_set_name(struct rn_cache *c, const char *name)
 {
-	static const char *const tags[] = { "struct ", "union ", "class " };
-	size_t n;
+	size_t n = min(strlen(name), sizeof(c->name) - 1);
 
-	for (size_t i = 0; i < ARRAY_SIZE(tags); i++)
-		if (!strncmp(name, tags[i], strlen(tags[i])))
-			name += strlen(tags[i]);
-	n = min(strlen(name), sizeof(c->name) - 1);
 	memset(c->name, 0, sizeof(c->name));
 	for (size_t i = 0; i < n; i++)
 		c->name[i] = (unsigned char)name[i] <= ' ' ? '_' : name[i];
@@ -320,6 +326,7 @@ RN_API struct rn_cache *rn_cache_create(const char *name,
 		errno = EINVAL;
 		return NULL;
 	}
+	name = plain_name(name);
 	mm_init();
 	/* One of the classes may have that shape. */
 	if (mm_init_error() || kmalloc_complete()) {

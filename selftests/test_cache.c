@@ -68,6 +68,7 @@ START_TEST(bad_arguments)
 	refused(NULL, &good);
 	refused("", &good);
 	refused("bad", NULL);
+	refused("struct ", &good);
 	for (size_t i = 0; i < ARRAY_LEN(bad_align); i++) {
 		args = shape(100, bad_align[i], 0);
 		refused("bad", &args);
