@@ -324,6 +324,18 @@ void *debug_alloc(struct rn_cache *c, struct cache_node *n)
 	return object;
 }
 
+void *debug_take_first(struct rn_cache *c, struct page *slab)
+{
+	void *object = slab_object(c, slab, 0);
+
+	WRITE_ONCE(slab->fresh, 1);
+	activate(c, object);
+	stat_inc(&row_to_cache_node(slab->row)->barn.alloc_slow);
+	if (c->ctor)
+		c->ctor(object);
+	return object;
+}
+
 static void trace(const struct rn_cache *c, const char *what,
 		  const void *object, size_t size, const void *caller)
 {

@@ -145,6 +145,8 @@ void debug_init_slab(struct rn_cache *c, struct page *slab);
 void debug_end_slab(struct rn_cache *c, struct page *slab);
 /* A free object of the node that is as it should be; NULL: there is none. */
 void *debug_alloc(struct rn_cache *c, struct cache_node *n);
+/* Of a new slab, which is the caller's. */
+void *debug_take_first(struct rn_cache *c, struct page *slab);
 void debug_free(struct rn_cache *c, struct cache_node *n, void *object,
 		const void *caller);
 /* So much was asked for, by @caller; before anybody else has the object. */

@@ -301,35 +301,39 @@ static bool is_crowded(const struct cache_node *n)
 	       !READ_ONCE(n->barn.objects);
 }
 
-/* The next slab of a debugged cache, for all; false: there is no memory. */
-static bool add_slab(struct rn_cache *c, int *node, rn_gfp_t flags)
+/*
+ * The first object of a new slab, which is everybody's then. It is taken before:
+ * a slab that is empty might go back at once (slab_put()).
+ */
+static void *take_from_new(struct rn_cache *c, int *node, rn_gfp_t flags)
 {
 	bool by_policy = flags & GFP_POLICY;
 	struct page *slab;
+	void *object;
 
 	if (by_policy)
 		*node = numa_policy_node();
 	slab = slab_new(c, node, flags & ~GFP_POLICY);
 	if (!slab)
-		return false;
+		return NULL;
+	object = debug_take_first(c, slab);
 	slab_put(c, slab);
 	if (by_policy)
 		numa_turn_over();
-	return true;
+	return object;
 }
 
 /* An object of a debugged cache, charged by the caller; NULL as refill(). */
 static void *take_debugged(struct rn_cache *c, int *node, rn_gfp_t flags)
 {
-	struct cache_node *n;
+	struct cache_node *n = cache_node_get(c, *node);
 	void *object;
 
 	thread_self.deep = true;
-	do {
-		n = cache_node_get(c, *node);
-		object = n ? debug_alloc(c, n) : NULL;
-	} while (n && !object && add_slab(c, node, flags));
-	return object;
+	if (!n)
+		return NULL;
+	object = debug_alloc(c, n);
+	return object ? object : take_from_new(c, node, flags);
 }
 
 /* A single object, charged by the caller; NULL as refill(). */

@@ -363,6 +363,30 @@ START_TEST(traced)
 }
 END_TEST
 
+/*
+ * While much is free no empty slab is kept: a new one has an object out before
+ * anybody looks.
+ */
+START_TEST(new_slab_while_much_is_free)
+{
+	enum { MANY = 5000 };
+	static void *p[MANY];
+	struct rn_cache *c, *other;
+
+	set_option("-");
+	c = cache("sparse", 4000, 0, P);
+	other = cache("other", 64, 0, P);
+	for (int i = 0; i < MANY; i++)
+		p[i] = rn_cache_alloc(c, 0);
+	/* Two in three objects of a slab, whose pages nobody else can use. */
+	for (int i = 0; i < MANY; i++)
+		if (i % 3)
+			rn_cache_free(c, p[i]);
+	ck_assert(slabs_are_wasteful());
+	ck_assert_ptr_nonnull(rn_cache_alloc(other, 0));
+}
+END_TEST
+
 static int constructed;
 
 static void construct(void *object)
@@ -415,6 +439,7 @@ int main(void)
 	tcase_add_test(tc, dump);
 	tcase_add_test(tc, objects_left);
 	tcase_add_test(tc, traced);
+	tcase_add_test(tc, new_slab_while_much_is_free);
 	tcase_add_test(tc, constructor);
 	suite_add_tcase(s, tc);
 	return suite_main(s);
