@@ -49,6 +49,7 @@
 #define _GNU_SOURCE
 #include "fork.h"
 #include "percpu.h"
+#include "slab_debug.h"
 #include "syscalls.h"
 
 #include <linux/futex.h>
@@ -159,8 +160,11 @@ void gate_exit(unsigned int ticket)
 {
 	thread_self.depth--;
 	barrier();
-	if (!thread_self.depth)
-		count_out(ticket);
+	if (thread_self.depth)
+		return;
+	count_out(ticket);
+	if (unlikely(READ_ONCE(faults_waiting)))
+		faults_report();
 }
 
 /* --- who waits for a lock while a fork waits for it --- */

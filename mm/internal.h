@@ -14,7 +14,7 @@
  *           zone.lock (mm/page_alloc.c): pageblocks of a node
  *             sheaf_pool.lock, meta_lock, open_lock, counter_lock, pools.lock,
  *             shrinkers.lock: leaves
- *    publishing (mm/stats_shm.c), report_lock (mm/slab_report.c): leaves
+ *    publishing (mm/stats_shm.c), those of mm/slab_report.c: leaves
  *   pressure.lock: only ever tried, at a tick
  */
 #ifndef MM_INTERNAL_H

@@ -5,19 +5,15 @@
  *
  * Lock: list_lock covers the slab, its freelist, and of each object the state,
  * the zones and the tracks; nobody owns a slab of such a cache. So of two frees
- * of an object at the same moment one finds it in use and the other one free. What
- * is wrong is copied (struct fault) and reported when the lock is released: that
- * may take locks of others.
+ * of an object at the same moment one finds it in use and the other one free.
+ * What is wrong is copied (struct fault), and reported when nothing is locked.
  */
 #define _GNU_SOURCE
 #include "freelist.h"
 #include "slab_debug.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* --- what is written --- */
 
@@ -54,12 +50,8 @@ static void set_track(const struct rn_cache *c, struct object_meta *m,
 static void make_track(const struct rn_cache *c, struct track *t,
 		       const void *caller)
 {
-	if (!(c->debug & RN_STORE_USER))
-		return;
-	t->when = clock_ms();
-	t->tid = syscall(SYS_gettid);
-	t->cpu = sched_getcpu();
-	t->nr = stack_save(t->frames, caller);
+	if (c->debug & RN_STORE_USER)
+		track_make(t, caller);
 }
 
 static void init_object(const struct rn_cache *c, u8 *object)
@@ -87,10 +79,13 @@ void debug_init_slab(struct rn_cache *c, struct page *slab)
 
 /* --- what is found --- */
 
-static void fault_begin(struct fault *f, const struct rn_cache *c,
-			const void *caller)
+void fault_begin(struct fault *f, const struct rn_cache *c,
+		 const void *caller)
 {
-	*f = (struct fault){ .c = c, .caller = caller };
+	*f = (struct fault){
+		.c = c, .caller = caller, .mend = options.slab_debug_continue,
+		.fatal = !options.slab_debug_continue,
+	};
 }
 
 static bool fault_set(struct fault *f, const char *what)
@@ -195,8 +190,29 @@ static bool is_torn(const struct rn_cache *c, const struct page *slab)
 	return index < 0 || (index == NO_OBJECT) != (nr == slab->nr_free);
 }
 
-/* The slab as it is; and of the object, if there is one, its history. */
-static void fault_copy(struct fault *f, const struct page *slab)
+/* The bytes around the fault: they may be others when it is reported. */
+static void copy_bytes(struct fault *f, const struct page *slab)
+{
+	const struct rn_cache *c = f->c;
+	const u8 *object = (const u8 *)f->object;
+	const u8 *focus = f->from ? f->from : object;
+	const u8 *at = (const u8 *)slab_address(slab);
+	const u8 *end = at + ((size_t)c->pages << PAGE_SHIFT);
+
+	if (!focus)
+		return;
+	if (object) {
+		at = max(at, object - c->red_left - BYTES_BEFORE);
+		end = min(end, object - c->red_left + c->size);
+	}
+	if (focus - at > NR_SEEN / 2)
+		at = focus - NR_SEEN / 2;
+	f->at = at;
+	f->nr = min(end - at, (long)NR_SEEN);
+	memcpy(f->seen, at, f->nr);
+}
+
+void fault_copy(struct fault *f, const struct page *slab)
 {
 	const struct rn_cache *c = f->c;
 
@@ -204,7 +220,12 @@ static void fault_copy(struct fault *f, const struct page *slab)
 	f->used = c->objects - slab->nr_free - fresh_objects(c, slab);
 	if (slab->freelist < c->objects)
 		f->free = slab_object(c, slab, slab->freelist);
-	if (!f->object || !c->debug)
+	if (!c->debug)
+		return;
+	copy_bytes(f, slab);
+	if (f->from && f->mend)
+		memset((u8 *)f->from, f->wanted, f->to - f->from);
+	if (!f->object)
 		return;
 	f->state = meta_of(c, f->object)->state;
 	f->size = meta_of(c, f->object)->size;
@@ -217,6 +238,7 @@ static void fault_copy(struct fault *f, const struct page *slab)
 static void condemn(struct fault *f, struct page *slab)
 {
 	fault_copy(f, slab);
+	f->fix = "Object is not given out again";
 	meta_of(f->c, f->object)->state = OBJECT_BAD;
 }
 
@@ -228,6 +250,7 @@ bool debug_freelist_fault(struct fault *f, struct rn_cache *c,
 	fault_set(f, "Freechain corrupt");
 	f->object = NULL;
 	fault_copy(f, slab);
+	f->fix = c->debug ? "Freelist cleared" : "Not fixed";
 	if (c->debug)
 		slab_lose_freelist(c, n, slab);
 	return true;
@@ -245,20 +268,16 @@ bool debug_object_fault(struct fault *f, struct page *slab,
 	return true;
 }
 
-const char *debug_fix_of(const struct fault *f)
-{
-	return f->object ? "Object is not given out again" :
-		"Freelist cleared";
-}
-
 void debug_end_slab(struct rn_cache *c, struct page *slab)
 {
 	struct fault f;
 
 	for (unsigned int i = 0; i < c->objects; i++) {
 		fault_begin(&f, c, NULL);
-		if (debug_object_fault(&f, slab, slab_object(c, slab, i)))
-			fault_handle(&f, "The slab is given back");
+		if (!debug_object_fault(&f, slab, slab_object(c, slab, i)))
+			continue;
+		f.fix = "The slab is given back";
+		fault_handle(&f);
 	}
 }
 
@@ -314,7 +333,7 @@ void *debug_alloc(struct rn_cache *c, struct cache_node *n)
 		done = try_alloc(c, n, &object, &fresh, &f);
 		unlock(&n->list_lock);
 		if (*f.what)
-			fault_handle(&f, debug_fix_of(&f));
+			fault_handle(&f);
 	} while (!done);
 	if (!object)
 		return NULL;
@@ -340,10 +359,13 @@ static void trace(const struct rn_cache *c, const char *what,
 		  const void *object, size_t size, const void *caller)
 {
 	char buf[SYMBOL_LEN];
+	struct symbol s;
 
-	if (c->debug & RN_TRACE)
-		report("TRACE %s %s %p size=%zu in %s", c->name, what, object,
-		       size, stack_symbol(buf, caller));
+	if (!(c->debug & RN_TRACE))
+		return;
+	s = stack_symbol(caller);
+	report("TRACE %s %s %p size=%zu in %s", c->name, what, object, size,
+	       symbol_text(buf, &s));
 }
 
 void debug_account(struct rn_cache *c, void *object, size_t size,
@@ -382,6 +404,7 @@ static bool is_no_object(struct fault *f, const struct page *slab,
 {
 	unsigned int index;
 
+	f->fix = "Object not freed";
 	if (slab->type != PAGE_SLAB || slab->state == SLAB_ACTIVE ||
 	    row_to_cache(slab->row) != f->c) {
 		snprintf(f->what, sizeof(f->what),
@@ -417,7 +440,7 @@ static void deactivate(struct rn_cache *c, struct cache_node *n,
 	slab_push(c, n, slab, slab_find(c, slab, object));
 }
 
-/* Under list_lock; true: there is to be another try. */
+/* One step, under list_lock; true: there is to be another one. */
 static bool try_free(struct rn_cache *c, struct cache_node *n, void *object,
 		     const struct track *t, struct fault *f)
 {
@@ -437,7 +460,7 @@ static bool try_free(struct rn_cache *c, struct cache_node *n, void *object,
 void debug_free(struct rn_cache *c, struct cache_node *n, void *object,
 		const void *caller)
 {
-	char fix[64];
+	unsigned int ticket;
 	struct fault f;
 	struct track t;
 	bool again;
@@ -446,16 +469,17 @@ void debug_free(struct rn_cache *c, struct cache_node *n, void *object,
 	make_track(c, &t, caller);
 	do {
 		fault_begin(&f, c, caller);
+		ticket = gate_enter();
 		lock(&n->list_lock);
 		again = try_free(c, n, object, &t, &f);
 		slab_unlock(c, n);
-		snprintf(fix, sizeof(fix), "Object at %p not freed", object);
+		if (!*f.what)
+			cache_uncharge(c, 1);
+		gate_exit(ticket);
 		if (*f.what)
-			fault_handle(&f, again ? debug_fix_of(&f) : fix);
+			fault_handle(&f);
 	} while (again);
 	stat_inc(&n->barn.free_slow);
-	if (!*f.what)
-		cache_uncharge(c, 1);
 }
 
 void debug_check_size(struct rn_cache *c, void *object, size_t size,
@@ -475,5 +499,6 @@ void debug_check_size(struct rn_cache *c, void *object, size_t size,
 	lock(&n->list_lock);
 	fault_copy(&f, slab);
 	unlock(&n->list_lock);
-	fault_handle(&f, "The size is ignored");
+	f.fix = "The size is ignored";
+	fault_handle(&f);
 }

@@ -457,6 +457,8 @@ RN_API int rn_cache_destroy(struct rn_cache *cache)
 		ret = destroy_last(cache);
 	unlock(&slab_mutex);
 	gate_exit(ticket);
+	if (ret && cache->debug)
+		debug_report_left(cache);
 	return ret;
 }
 

@@ -43,9 +43,6 @@ enum object_state {
 void stack_prepare(void);
 /* The frames from that one on which @caller returns to; only it, until then. */
 unsigned int stack_save(const void **frames, const void *caller);
-/* "function+0x10 [program+0x1234]", or less where less is known. */
-const char *stack_symbol(char buf[SYMBOL_LEN], const void *address);
-
 /**
  * struct track - who allocated an object, or freed it
  * @when: clock_ms(); 0: nobody
@@ -63,6 +60,31 @@ struct track {
 };
 
 enum track_of { TRACK_ALLOC, TRACK_FREE, NR_TRACKS };
+
+/* Of this thread, now. */
+void track_make(struct track *t, const void *caller);
+
+/**
+ * struct symbol - what an address is
+ * @address: behind a call
+ * @file: the program or library, or NULL where nothing is known
+ * @function: or NULL
+ * @offset: from the start of @function
+ * @place: in @file, as addr2line wants it
+ */
+struct symbol {
+	const void *address;
+	const char *file, *function;
+	unsigned long offset, place;
+};
+
+/*
+ * Asks the loader, whose lock somebody may hold who allocates: inside of the
+ * gate it does not, and with a lock nobody may ask.
+ */
+struct symbol stack_symbol(const void *address);
+/* "function+0x10 [program+0x1234]", or less where less is known. */
+const char *symbol_text(char buf[SYMBOL_LEN], const struct symbol *s);
 
 /**
  * struct object_meta - behind the link of each object of a debugged cache
@@ -96,6 +118,9 @@ size_t slab_debug_end(const struct rn_cache *c);  /* padding is from there on */
 
 /* --- slab_report.c --- */
 
+#define NR_SEEN		512
+#define BYTES_BEFORE	16	/* of what comes before an object */
+
 /**
  * struct fault - something that is not as it should be, as it was seen
  * @what: it is; "" for nothing
@@ -112,7 +137,15 @@ size_t slab_debug_end(const struct rn_cache *c);  /* padding is from there on */
  * @state: of the object
  * @size: likewise
  * @tracks: likewise
+ * @at: @nr of the bytes, from there on, are @seen
+ * @seen: likewise
+ * @nr: likewise
  * @caller: who called the library, or NULL
+ * @finder: the thread that found it
+ * @comm: its name
+ * @mend: the program goes on, so the wrong bytes are to be restored
+ * @fatal: it does not
+ * @fix: what was done about it, or NULL
  */
 struct fault {
 	char what[80];
@@ -126,16 +159,27 @@ struct fault {
 	const void *free;
 	u32 state, size;
 	struct track tracks[NR_TRACKS];
+	const u8 *at;
+	u8 seen[NR_SEEN];
+	u16 nr;
 	const void *caller;
+	struct track finder;
+	char comm[16];
+	bool mend, fatal;
+	const char *fix;
 };
 
-/* No lock is held; with @fix, what was done about it. */
-void fault_report(const struct fault *f, const char *fix);
-/* As that, and the end, unless RN_SLAB_DEBUG_ACTION=continue. */
-void fault_handle(const struct fault *f, const char *fix);
-/* An object, and who allocated and freed it. */
-void report_object(const struct rn_cache *c, const struct page *slab,
-		   const void *object);
+extern unsigned int faults_waiting;
+
+/*
+ * Reports it, and ends the program if it is @fatal. Not under list_lock; inside
+ * of the gate, where others may be locked too, it waits for the end of that.
+ */
+void fault_handle(struct fault *f);
+/* By gate_exit(): those that wait. */
+void faults_report(void);
+/* An object, and who allocated and freed it. No lock is held. */
+void report_object(const struct fault *f);
 
 /* --- slab_check.c --- */
 
@@ -147,6 +191,7 @@ void debug_end_slab(struct rn_cache *c, struct page *slab);
 void *debug_alloc(struct rn_cache *c, struct cache_node *n);
 /* Of a new slab, which is the caller's. */
 void *debug_take_first(struct rn_cache *c, struct page *slab);
+/* These enter the gate by themselves, and are best called outside of it. */
 void debug_free(struct rn_cache *c, struct cache_node *n, void *object,
 		const void *caller);
 /* So much was asked for, by @caller; before anybody else has the object. */
@@ -158,15 +203,20 @@ void debug_resize(void *p, size_t size, const void *caller);
 void debug_check_size(struct rn_cache *c, void *object, size_t size,
 		      const void *caller);
 
+/* Nothing is wrong yet. What will be is fatal as RN_SLAB_DEBUG_ACTION says. */
+void fault_begin(struct fault *f, const struct rn_cache *c,
+		 const void *caller);
+/* Under list_lock: the slab as it is, and of f->object, if any, its history. */
+void fault_copy(struct fault *f, const struct page *slab);
+
 /*
- * Under list_lock, both: is something wrong? Then it is mended, as debug_fix_of()
- * says; of caches that are not debugged it stays.
+ * Under list_lock, both: is something wrong? Then it is mended; of caches that
+ * are not debugged it stays.
  */
 bool debug_freelist_fault(struct fault *f, struct rn_cache *c,
 			  struct cache_node *n, struct page *slab);
 bool debug_object_fault(struct fault *f, struct page *slab,
 			const void *object);
-const char *debug_fix_of(const struct fault *f);
 
 static inline size_t debug_size(const struct rn_cache *c, const void *object)
 {
@@ -175,8 +225,10 @@ static inline size_t debug_size(const struct rn_cache *c, const void *object)
 
 /* --- slab_validate.c --- */
 
-/* Lists the objects that are out; how many these are, less the quarantined. */
+/* How many objects are out, less the quarantined. Under slab_mutex. */
 unsigned int debug_left(struct rn_cache *c);
+/* Lists them. No lock is held. */
+void debug_report_left(struct rn_cache *c);
 
 #pragma GCC visibility pop
 

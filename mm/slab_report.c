@@ -2,23 +2,41 @@
 /*
  * Reports of what is wrong in a debugged cache, in the format of the kernel's:
  * by write(2) alone, and one at a time.
+ *
+ * What is reported was copied (struct fault): nothing of it is locked any more,
+ * and the slab may be gone. A report is made outside of the gate, since it asks
+ * the loader for names (stack_symbol()). What is found inside waits for the end
+ * of that; where too much waits it is reported at once, without names.
+ *
+ * Locks: report_lock over what is written, waiting_lock over what waits. Both
+ * are leaves, and are taken outside of the gate as well: a child of fork() that
+ * finds one held by a thread it does not have takes it, and may lose a report.
  */
 #define _GNU_SOURCE
 #include "slab_debug.h"
 #include "syscalls.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 
-/* Of a large object these many bytes before and behind the fault are shown. */
-#define SHOWN		128
 #define PER_LINE	16
+#define MOST_WAITING	4
 
-static struct lock report_lock;	/* over a report; a leaf */
-static bool tainted;		/* there was one */
+/* A track whose addresses have been looked up. */
+struct stack {
+	const struct track *track;
+	struct symbol frames[STACK_DEPTH];
+};
+
+static struct lock report_lock;
+static bool tainted;		/* there was a report */
+
+static struct lock waiting_lock;
+static struct fault waiting[MOST_WAITING];	/* a ring */
+static unsigned int first_waiting;
+unsigned int faults_waiting;
 
 static void print_rule(struct seq *s, char c)
 {
@@ -30,54 +48,70 @@ static void print_rule(struct seq *s, char c)
 	seq_printf(s, "%s\n", line);
 }
 
-static void print_frame(struct seq *s, const void *frame)
+/* Under no lock; no more of @k than there are frames. */
+static void look_up(struct stack *k, const struct track *t)
+{
+	k->track = t;
+	for (unsigned int i = 0; i < t->nr; i++)
+		k->frames[i] = stack_symbol(t->frames[i]);
+}
+
+static void print_frames(struct seq *s, const struct stack *k,
+			 unsigned int first)
 {
 	char buf[SYMBOL_LEN];
 
-	seq_printf(s, "\t%s\n", stack_symbol(buf, frame));
+	for (unsigned int i = first; i < k->track->nr; i++)
+		seq_printf(s, "\t%s\n", symbol_text(buf, &k->frames[i]));
 }
 
 static void print_track(struct seq *s, const char *what,
-			const struct track *t)
+			const struct stack *k)
 {
+	const struct track *t = k->track;
 	char buf[SYMBOL_LEN];
 
 	if (!t->when)
 		return;
 	seq_printf(s, "%s in %s age=%lu cpu=%u pid=%u\n", what,
-		   t->nr ? stack_symbol(buf, t->frames[0]) : "?",
+		   t->nr ? symbol_text(buf, &k->frames[0]) : "?",
 		   (unsigned long)(clock_ms() - t->when), t->cpu, t->tid);
-	for (unsigned int i = 1; i < t->nr; i++)
-		print_frame(s, t->frames[i]);
+	print_frames(s, k, 1);
 }
 
+static void print_tracks(struct seq *s, const struct stack k[NR_TRACKS])
+{
+	print_track(s, "Allocated", &k[TRACK_ALLOC]);
+	print_track(s, "Freed", &k[TRACK_FREE]);
+}
+
+/* @bytes, as they were @at. */
 static void print_line(struct seq *s, const char *name, const u8 *at,
-		       size_t nr)
+		       const u8 *bytes, size_t nr)
 {
 	char hex[3 * PER_LINE + 1], text[PER_LINE + 1];
 
 	for (size_t i = 0; i < PER_LINE; i++)
-		snprintf(hex + 3 * i, 4, i < nr ? "%02x " : "   ", at[i % nr]);
+		snprintf(hex + 3 * i, 4, i < nr ? "%02x " : "   ",
+			 bytes[i % nr]);
 	for (size_t i = 0; i < nr; i++)
-		text[i] = at[i] >= ' ' && at[i] < 0x7f ? (char)at[i] : '.';
+		text[i] = bytes[i] >= ' ' && bytes[i] < 0x7f ?
+			(char)bytes[i] : '.';
 	text[nr] = '\0';
 	seq_printf(s, "%-8s %p: %s%s\n", name, at, hex, text);
 }
 
-/* [@at, @end), of which only what is near @focus. */
-static void print_bytes(struct seq *s, const char *name, const void *at,
-			const void *end, const void *focus)
+/* [@at, @end), of which only what was seen; in lines that begin with @at. */
+static void print_bytes(struct seq *s, const struct fault *f,
+			const char *name, const void *at, const void *end)
 {
-	const u8 *from = at, *to = end, *near = focus;
+	const u8 *from = at, *to = min((const u8 *)end, f->at + f->nr);
 
-	near = near < from ? from : near > to ? to : near;
-	if (near - from > SHOWN)
-		from = near - SHOWN + (near - from) % PER_LINE;
-	if (to - near > SHOWN)
-		to = near + SHOWN;
+	if (from < f->at)
+		from += ALIGN((size_t)(f->at - from), PER_LINE);
 	for (; from < to; from += PER_LINE)
-		print_line(s, name, from, min((size_t)(to - from),
-					      (size_t)PER_LINE));
+		print_line(s, name, from, f->seen + (from - f->at),
+			   min((size_t)(to - from), (size_t)PER_LINE));
 }
 
 static unsigned long offset_in(const struct page *slab, const void *p)
@@ -103,53 +137,44 @@ static void print_slab(struct seq *s, const struct fault *f)
 static void print_object(struct seq *s, const struct fault *f)
 {
 	const struct rn_cache *c = f->c;
-	const char *object = f->object, *slab = slab_address(f->slab);
-	const char *focus = f->from ? (const char *)f->from : object;
-	const char *red = object + c->free_offset;
+	const char *object = f->object, *red = object + c->object_size;
 	const char *before = object - c->red_left;
 	const char *end = before + c->size, *pad = object + slab_debug_end(c);
 
-	if (c->debug & RN_RED_ZONE)
-		red = object + (f->state == OBJECT_USED ?
-				min(f->size, c->object_size) :
-				c->object_size);
+	if (c->debug & RN_RED_ZONE && f->state == OBJECT_USED)
+		red = object + min(f->size, c->object_size);
 	seq_printf(s, "Object %p @offset=%lu size=%u\n\n", object,
 		   offset_in(f->slab, object), f->size);
-	if (before - slab >= PER_LINE)
-		print_bytes(s, "Bytes b4", before - PER_LINE, before, before);
-	print_bytes(s, "Redzone", before, object, focus);
-	print_bytes(s, "Object", object, object + c->object_size, focus);
-	print_bytes(s, "Redzone", red, object + c->free_offset, focus);
-	print_bytes(s, "Padding", pad, end, focus);
+	print_bytes(s, f, "Bytes b4", before - BYTES_BEFORE, before);
+	print_bytes(s, f, "Redzone", before, object);
+	print_bytes(s, f, "Object", object, red);
+	if (c->debug & RN_RED_ZONE)
+		print_bytes(s, f, "Redzone", red, object + c->free_offset);
+	print_bytes(s, f, "Padding", pad, end);
 }
 
-static void print_trace(struct seq *s, const void *caller)
+static void print_finder(struct seq *s, const struct fault *f,
+			 const struct stack *k)
 {
-	const void *frames[STACK_DEPTH];
-	unsigned int nr = stack_save(frames, caller);
-	char name[16] = "";
-
-	prctl(PR_GET_NAME, name);
-	seq_printf(s, "CPU: %d PID: %ld Comm: %.15s\n", sched_getcpu(),
-		   syscall(SYS_gettid), name);
-	if (nr)
+	seq_printf(s, "CPU: %u PID: %u Comm: %.15s\n", f->finder.cpu,
+		   f->finder.tid, f->comm);
+	if (f->finder.nr)
 		seq_printf(s, "Call Trace:\n");
-	for (unsigned int i = 0; i < nr; i++)
-		print_frame(s, frames[i]);
+	print_frames(s, k, 0);
 }
 
-/* The bytes that were shown; the object is out of use. */
-static void print_fix(struct seq *s, const struct fault *f, const char *fix)
+static void print_fix(struct seq *s, const struct fault *f)
 {
-	if (f->from) {
+	if (f->from && f->mend)
 		seq_printf(s, "FIX %s: Restoring %s %p-%p=%#x\n", f->c->name,
 			   f->zone, f->from, f->to - 1, f->wanted);
-		memset((u8 *)f->from, f->wanted, f->to - f->from);
-	}
-	seq_printf(s, "FIX %s: %s\n", f->c->name, fix);
+	if (f->fix)
+		seq_printf(s, "FIX %s: %s\n", f->c->name, f->fix);
 }
 
-static void print_fault(struct seq *s, const struct fault *f)
+static void print_fault(struct seq *s, const struct fault *f,
+			const struct stack tracks[NR_TRACKS],
+			const struct stack *finder)
 {
 	print_rule(s, '=');
 	seq_printf(s, "BUG %s (%s): %s\n", f->c->name,
@@ -161,56 +186,98 @@ static void print_fault(struct seq *s, const struct fault *f)
 		seq_printf(s, "%p-%p @offset=%lu. First byte %#x instead of "
 			   "%#x\n", f->from, f->to - 1,
 			   offset_in(f->slab, f->from), f->first, f->wanted);
-	print_track(s, "Allocated", &f->tracks[TRACK_ALLOC]);
-	print_track(s, "Freed", &f->tracks[TRACK_FREE]);
+	print_tracks(s, tracks);
 	if (f->slab)
 		print_slab(s, f);
 	if (f->object)
 		print_object(s, f);
-	print_trace(s, f->caller);
+	print_finder(s, f, finder);
+	if (!f->fatal)
+		print_fix(s, f);
 }
 
-void fault_report(const struct fault *f, const char *fix)
+static void fault_report(const struct fault *f)
 {
-	unsigned int ticket = gate_enter();
+	struct stack tracks[NR_TRACKS], finder;
 	int saved = errno;
 	struct seq s;
 
-	lock(&report_lock);
+	for (int i = 0; i < NR_TRACKS; i++)
+		look_up(&tracks[i], &f->tracks[i]);
+	look_up(&finder, &f->finder);
 	seq_open(&s, STDERR_FILENO);
-	print_fault(&s, f);
-	if (fix)
-		print_fix(&s, f, fix);
+	lock(&report_lock);
+	print_fault(&s, f, tracks, &finder);
 	seq_close(&s);
 	unlock(&report_lock);
 	errno = saved;
-	gate_exit(ticket);
-}
-
-void fault_handle(const struct fault *f, const char *fix)
-{
-	fault_report(f, options.slab_debug_continue ? fix : NULL);
-	if (!options.slab_debug_continue)
+	if (f->fatal)
 		abort();
 }
 
-void report_object(const struct rn_cache *c, const struct page *slab,
-		   const void *object)
+/* --- those that wait for the end of what they were found in --- */
+
+static bool put_off(const struct fault *f)
 {
-	unsigned int ticket = gate_enter();
+	unsigned int nr;
+
+	lock(&waiting_lock);
+	nr = faults_waiting;
+	if (nr < MOST_WAITING) {
+		waiting[(first_waiting + nr) % MOST_WAITING] = *f;
+		WRITE_ONCE(faults_waiting, nr + 1);
+	}
+	unlock(&waiting_lock);
+	return nr < MOST_WAITING;
+}
+
+static bool take_waiting(struct fault *f)
+{
+	bool any;
+
+	lock(&waiting_lock);
+	any = faults_waiting;
+	if (any) {
+		*f = waiting[first_waiting];
+		first_waiting = (first_waiting + 1) % MOST_WAITING;
+		WRITE_ONCE(faults_waiting, faults_waiting - 1);
+	}
+	unlock(&waiting_lock);
+	return any;
+}
+
+noinline void faults_report(void)
+{
+	struct fault f;
+
+	while (take_waiting(&f))
+		fault_report(&f);
+}
+
+void fault_handle(struct fault *f)
+{
+	track_make(&f->finder, f->caller);
+	prctl(PR_GET_NAME, f->comm);
+	if (!thread_self.depth || !put_off(f))
+		fault_report(f);
+}
+
+/* --- an object --- */
+
+void report_object(const struct fault *f)
+{
+	struct stack tracks[NR_TRACKS];
 	int saved = errno;
 	struct seq s;
 
-	lock(&report_lock);
+	for (int i = 0; i < NR_TRACKS; i++)
+		look_up(&tracks[i], &f->tracks[i]);
 	seq_open(&s, STDERR_FILENO);
-	seq_printf(&s, "Object %p @offset=%lu of %s\n", object,
-		   offset_in(slab, object), c->name);
-	if (c->debug & RN_STORE_USER)
-		for (int i = 0; i < NR_TRACKS; i++)
-			print_track(&s, i == TRACK_ALLOC ? "Allocated" :
-				    "Freed", &meta_of(c, object)->tracks[i]);
+	lock(&report_lock);
+	seq_printf(&s, "Object %p @offset=%lu of %s\n", f->object,
+		   offset_in(f->slab, f->object), f->c->name);
+	print_tracks(&s, tracks);
 	seq_close(&s);
 	unlock(&report_lock);
 	errno = saved;
-	gate_exit(ticket);
 }

@@ -15,11 +15,25 @@ static bool is_settled(const struct page *slab, unsigned int row)
 	       slab->state != SLAB_ACTIVE;
 }
 
+/*
+ * Is there something to be read? Of a slab that is debugged and SLAB_ACTIVE the
+ * objects are about to be made, or gone. Another one that is on its way out has
+ * nothing in use; that is said without a look at the objects (state_of()).
+ */
+static bool is_there(const struct rn_cache *c, const struct page *slab,
+		     unsigned int row)
+{
+	return c->debug ? is_settled(slab, row) :
+		slab->type == PAGE_SLAB && slab->row == row;
+}
+
 /* The first fault from object *@next on; under list_lock. */
 static bool next_fault(struct rn_cache *c, struct cache_node *n,
 		       struct page *slab, unsigned int *next, struct fault *f)
 {
-	*f = (struct fault){ .c = c };
+	fault_begin(f, c, NULL);
+	f->mend = true;
+	f->fatal = false;
 	if (debug_freelist_fault(f, c, n, slab)) {
 		/* Of others it stays as it is. */
 		if (!c->debug)
@@ -37,12 +51,22 @@ static bool next_fault(struct rn_cache *c, struct cache_node *n,
 	return false;
 }
 
+/**
+ * struct looking - who goes through slabs, inside of the gate but for reports
+ * @ticket: of the gate
+ * @found: so far
+ */
+struct looking {
+	unsigned int ticket;
+	int found;
+};
+
 static void validate_slab(void *arg, unsigned int row, struct page *slab)
 {
 	struct cache_node *n = row_to_cache_node(row);
 	struct rn_cache *c = row_to_cache(row);
+	struct looking *l = arg;
 	unsigned int next = 0;
-	int *faults = arg;
 	struct fault f;
 	bool found;
 
@@ -53,8 +77,10 @@ static void validate_slab(void *arg, unsigned int row, struct page *slab)
 		unlock(&n->list_lock);
 		if (!found)
 			break;
-		++*faults;
-		fault_report(&f, c->debug ? debug_fix_of(&f) : "Not fixed");
+		l->found++;
+		gate_exit(l->ticket);
+		fault_handle(&f);
+		l->ticket = gate_enter();
 	} while (next < c->objects || c->debug);
 }
 
@@ -71,16 +97,15 @@ static void validate_slab(void *arg, unsigned int row, struct page *slab)
  */
 RN_API int rn_validate(struct rn_cache *cache)
 {
-	unsigned int ticket;
-	int faults = 0;
+	struct looking l = { .found = 0 };
 
 	mm_init();
 	if (mm_init_error())
 		return -ENOMEM;
-	ticket = gate_enter();
-	slab_for_each(cache, validate_slab, &faults);
-	gate_exit(ticket);
-	return faults;
+	l.ticket = gate_enter();
+	slab_for_each(cache, validate_slab, &l);
+	gate_exit(l.ticket);
+	return l.found;
 }
 
 /* --- what a pointer is --- */
@@ -107,6 +132,8 @@ static const char *state_of(const struct rn_cache *c, const struct page *slab,
 
 	if (index >= slab->fresh)
 		return "never allocated";
+	if (!c->debug && slab->nr_free + fresh_objects(c, slab) == c->objects)
+		return "free";
 	if (!c->debug)
 		return is_on_freelist(c, slab, index) ? "free" :
 			"in use, or free on a CPU's list";
@@ -116,28 +143,40 @@ static const char *state_of(const struct rn_cache *c, const struct page *slab,
 		state == OBJECT_BAD ? "quarantined" : "overwritten";
 }
 
-static void dump_object(const void *p, unsigned int row)
+/* Is it in an object, which is in @f then? What state is that in? */
+static const char *look_at(struct fault *f, const void *p, unsigned int row)
 {
 	struct cache_node *n = row_to_cache_node(row);
 	struct rn_cache *c = row_to_cache(row);
 	struct page *slab = ptr_to_slab(c, p);
 	unsigned int index = slab_index(c, (const char *)p -
 					   slab_address(slab));
-	const char *object, *state;
+	const char *state = "in a slab that comes or goes";
 
-	if (index >= c->objects) {
-		report("%p: in no object of slab %p of %s", p,
-		       slab_address(slab), c->name);
+	fault_begin(f, c, NULL);
+	if (index >= c->objects)
+		return "in no object";
+	lock(&n->list_lock);
+	if (is_there(c, slab, row)) {
+		f->object = slab_object(c, slab, index);
+		state = state_of(c, slab, index);
+		fault_copy(f, slab);
+	}
+	unlock(&n->list_lock);
+	return state;
+}
+
+static void dump_object(const struct fault *f, const void *p,
+			const char *state)
+{
+	if (!f->object) {
+		report("%p: slab %s, %s", p, f->c->name, state);
 		return;
 	}
-	object = slab_object(c, slab, index);
-	lock(&n->list_lock);
-	state = state_of(c, slab, index);
-	unlock(&n->list_lock);
 	report("%p: slab %s start %p pointer offset %td size %u, %s", p,
-	       c->name, object, (const char *)p - object, c->object_size,
-	       state);
-	report_object(c, slab, object);
+	       f->c->name, f->object, (const char *)p - f->object,
+	       f->c->object_size, state);
+	report_object(f);
 }
 
 /**
@@ -152,8 +191,10 @@ static void dump_object(const void *p, unsigned int row)
  */
 RN_API int rn_dump_obj(const void *p)
 {
-	const struct page *page;
 	unsigned int row, ticket;
+	const struct page *page;
+	const char *state;
+	struct fault f;
 
 	mm_init();
 	if (mm_init_error() || !mem_has(p)) {
@@ -162,38 +203,86 @@ RN_API int rn_dump_obj(const void *p)
 	}
 	ticket = gate_enter();
 	row = ptr_to_row(p);
+	if (row)
+		state = look_at(&f, p, row);
+	gate_exit(ticket);
 	page = ptr_to_page(p);
 	if (row)
-		dump_object(p, row);
+		dump_object(&f, p, state);
 	else if (page && page->type == PAGE_LARGE)
 		report("%p: the start of %u pages", p, page->nr_pages);
 	else
 		report("%p: in no slab", p);
-	gate_exit(ticket);
 	return row ? 0 : -ENOENT;
 }
 
 /* --- what is left of a cache --- */
 
-static void report_left(void *arg, unsigned int row, struct page *slab)
+/* Of a slab that stays: slab_mutex, or what is out, keeps the cache. */
+static bool is_left(const struct rn_cache *c, const struct page *slab,
+		    unsigned int i)
 {
+	return meta_of(c, slab_object(c, slab, i))->state == OBJECT_USED;
+}
+
+static void count_left(void *arg, unsigned int row, struct page *slab)
+{
+	struct cache_node *n = row_to_cache_node(row);
 	struct rn_cache *c = row_to_cache(row);
 	unsigned int *left = arg;
 
-	for (unsigned int i = 0; i < c->objects; i++) {
-		void *object = slab_object(c, slab, i);
-
-		if (meta_of(c, object)->state != OBJECT_USED)
-			continue;
-		++*left;
-		report_object(c, slab, object);
-	}
+	lock(&n->list_lock);
+	for (unsigned int i = 0; is_settled(slab, row) && i < c->objects; i++)
+		*left += is_left(c, slab, i);
+	unlock(&n->list_lock);
 }
 
 unsigned int debug_left(struct rn_cache *c)
 {
 	unsigned int left = 0;
 
-	slab_for_each(c, report_left, &left);
+	slab_for_each(c, count_left, &left);
 	return left;
+}
+
+/* Is object @i of the slab out? Then it is in @f. */
+static bool find_left(struct fault *f, unsigned int row, struct page *slab,
+		      unsigned int i)
+{
+	struct cache_node *n = row_to_cache_node(row);
+	struct rn_cache *c = row_to_cache(row);
+	bool found;
+
+	fault_begin(f, c, NULL);
+	lock(&n->list_lock);
+	found = is_settled(slab, row) && is_left(c, slab, i);
+	if (found) {
+		f->object = slab_object(c, slab, i);
+		fault_copy(f, slab);
+	}
+	unlock(&n->list_lock);
+	return found;
+}
+
+static void report_left(void *arg, unsigned int row, struct page *slab)
+{
+	const struct rn_cache *c = row_to_cache(row);
+	struct looking *l = arg;
+	struct fault f;
+
+	for (unsigned int i = 0; i < c->objects; i++) {
+		if (!find_left(&f, row, slab, i))
+			continue;
+		gate_exit(l->ticket);
+		report_object(&f);
+		l->ticket = gate_enter();
+	}
+}
+
+void debug_report_left(struct rn_cache *c)
+{
+	struct looking l = { .ticket = gate_enter() };
+
+	slab_for_each(c, report_left, &l);
+	gate_exit(l.ticket);
 }

@@ -564,15 +564,17 @@ noinline void slab_free_slow(unsigned int row, const void *object,
 	struct cache_node *n = row_to_cache_node(row);
 	struct rn_cache *c = row_to_cache(row);
 	int saved = errno;
-	unsigned int ticket = gate_enter();
+	unsigned int ticket;
 
 	tsan_release(object);
-	if (unlikely(c->debug))
+	if (unlikely(c->debug)) {
 		debug_free(c, n, (void *)object, caller);
-	else
+	} else {
+		ticket = gate_enter();
 		free_on(c, n, row, object);
-	give_if_excessive();
-	gate_exit(ticket);
+		give_if_excessive();
+		gate_exit(ticket);
+	}
 	age_poll();
 	errno = saved;
 }

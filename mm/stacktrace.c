@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * Stacks, by the C library's unwinder. That loads another library at its first
- * call, which allocates; so the first call is made ahead (stack_prepare()). Until
- * then a stack is the one frame that every slow path knows.
+ * call, which allocates; so the first call is made ahead (stack_prepare()).
+ * Until then a stack is the one frame that every slow path knows.
  *
- * Unwinding itself neither allocates nor takes a lock of ours. The names of
- * functions are looked for when they are printed, where no lock is held: that
- * takes the loader's.
+ * Unwinding itself neither allocates nor takes a lock. The names of functions
+ * are looked for when a report is made, outside of the gate and of all locks:
+ * that takes the loader's, whose owner may allocate, wait for who forks, and
+ * with him for all who are inside.
  */
 #define _GNU_SOURCE
 #include "slab_debug.h"
@@ -14,9 +15,12 @@
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <link.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Frames of our own, before the caller's. */
 #define OUR_FRAMES	16
@@ -55,27 +59,47 @@ noinline unsigned int stack_save(const void **frames, const void *caller)
 	return nr;
 }
 
-/* A return address is behind the call, perhaps in the next function. */
-const char *stack_symbol(char buf[SYMBOL_LEN], const void *address)
+void track_make(struct track *t, const void *caller)
 {
-	const char *at = (const char *)address, *file;
+	t->when = clock_ms();
+	t->tid = syscall(SYS_gettid);
+	t->cpu = sched_getcpu();
+	t->nr = stack_save(t->frames, caller);
+}
+
+/* A return address is behind the call, perhaps in the next function. */
+struct symbol stack_symbol(const void *address)
+{
+	struct symbol s = { .address = address };
+	const char *at = address;
 	struct link_map *map = NULL;
-	size_t len = 0;
 	Dl_info info;
 
-	if (!dladdr1(at - 1, &info, (void **)&map, RTLD_DL_LINKMAP) || !map) {
-		snprintf(buf, SYMBOL_LEN, "%p", address);
+	if (thread_self.depth ||
+	    !dladdr1(at - 1, &info, (void **)&map, RTLD_DL_LINKMAP) || !map)
+		return s;
+	s.file = strrchr(info.dli_fname, '/');
+	s.file = s.file ? s.file + 1 : info.dli_fname;
+	s.place = (uintptr_t)at - map->l_addr;
+	s.function = info.dli_sname;
+	if (s.function)
+		s.offset = at - (char *)info.dli_saddr;
+	return s;
+}
+
+const char *symbol_text(char buf[SYMBOL_LEN], const struct symbol *s)
+{
+	size_t len = 0;
+
+	if (!s->file) {
+		snprintf(buf, SYMBOL_LEN, "%p", s->address);
 		return buf;
 	}
-	if (info.dli_sname)
-		len = snprintf(buf, SYMBOL_LEN / 2, "%s+%#lx ", info.dli_sname,
-			       (unsigned long)(at - (char *)info.dli_saddr));
+	if (s->function)
+		len = snprintf(buf, SYMBOL_LEN / 2, "%s+%#lx ", s->function,
+			       s->offset);
 	len = min(len, (size_t)SYMBOL_LEN / 2 - 1);
-	file = strrchr(info.dli_fname, '/');
-	/* As addr2line wants it. */
-	snprintf(buf + len, SYMBOL_LEN - len, "[%s+%#lx]",
-		 file ? file + 1 : info.dli_fname,
-		 (unsigned long)((uintptr_t)at - map->l_addr));
+	snprintf(buf + len, SYMBOL_LEN - len, "[%s+%#lx]", s->file, s->place);
 	return buf;
 }
 

@@ -3,12 +3,21 @@
  * Debugged caches: how RN_SLAB_DEBUG is understood, what lies around objects,
  * and that the program goes on with RN_SLAB_DEBUG_ACTION=continue.
  */
+#define _GNU_SOURCE
 #include "helpers.h"
 
 #include "slab_debug.h"
 
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define F RN_CONSISTENCY_CHECKS
 #define Z RN_RED_ZONE
@@ -387,6 +396,122 @@ START_TEST(new_slab_while_much_is_free)
 }
 END_TEST
 
+/* --- locks of others --- */
+
+static void wait_until_in(const int *tid, long call)
+{
+	while (!__atomic_load_n(tid, __ATOMIC_ACQUIRE) ||
+	       !is_in_call(*tid, call))
+		usleep(1000);
+}
+
+static char fifo[] = "/tmp/slab_debug.XXXXXX";
+static int loader, reporter;
+
+/* The loader opens the file with its lock held, and waits for a writer. */
+static void *load(void *arg)
+{
+	__atomic_store_n(&loader, gettid(), __ATOMIC_RELEASE);
+	ck_assert_ptr_null(dlopen(fifo, RTLD_NOW));
+	return arg;
+}
+
+static void *overrun(void *arg)
+{
+	char *p = rn_alloc(opaque(64), 0);
+
+	spoil(p, 64);
+	wait_until_in(&loader, SYS_openat);
+	__atomic_store_n(&reporter, gettid(), __ATOMIC_RELEASE);
+	rn_free(p);
+	return arg;
+}
+
+/*
+ * A report that waits for the loader is outside of the gate: who forks, perhaps
+ * to let whoever loads go on, does not wait for it.
+ */
+START_TEST(fork_beside_loader)
+{
+	pthread_t t[2];
+	int status;
+	pid_t pid;
+
+	set_option("FZPU");
+	rn_free(rn_alloc(opaque(64), 0));
+	ck_assert_ptr_nonnull(mkdtemp(fifo));
+	ck_assert_int_eq(rmdir(fifo), 0);
+	ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+	stderr_catch();
+	/* No thread can begin while the loader is at it. */
+	pthread_create(&t[0], NULL, overrun, NULL);
+	pthread_create(&t[1], NULL, load, NULL);
+	wait_until_in(&reporter, SYS_futex);
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	close(open(fifo, O_WRONLY));
+	unlink(fifo);
+	for (int i = 0; i < 2; i++)
+		pthread_join(t[i], NULL);
+	ck_assert_int_eq(said("Right Redzone overwritten\n---"), 1);
+}
+END_TEST
+
+/*
+ * What is found inside of the gate waits for its end, and is reported as it
+ * was, though the slab is gone by then.
+ */
+START_TEST(found_inside)
+{
+	struct rn_cache *c;
+	unsigned int ticket;
+	char *p, text[100];
+
+	set_option("-");
+	c = cache("inside", 64, 0, F | Z | P | U);
+	p = rn_cache_alloc(c, 0);
+	rn_cache_free(c, p);
+	spoil(p, 10);
+	stderr_catch();
+	ticket = gate_enter();
+	lock(&slab_mutex);
+	ck_assert(cache_flush(c));
+	unlock(&slab_mutex);
+	memset(p, 0x77, 64);
+	ck_assert_uint_eq(faults_waiting, 1);
+	gate_exit(ticket);
+	ck_assert_uint_eq(faults_waiting, 0);
+	snprintf(text, sizeof(text), "%p: 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 01 6b",
+		 (void *)p);
+	ck_assert_int_eq(said(text), 1);
+}
+END_TEST
+
+/* More than can wait are reported at once, without names; and none twice. */
+START_TEST(found_inside_many)
+{
+	struct rn_cache *c;
+	unsigned int ticket;
+	char *p[10];
+
+	set_option("-");
+	c = cache("many", 64, 0, Z | P | U);
+	for (int i = 0; i < 10; i++)
+		p[i] = rn_cache_alloc(c, 0);
+	for (int i = 0; i < 10; i++)
+		spoil(p[i], 64);
+	stderr_catch();
+	ticket = gate_enter();
+	for (int i = 0; i < 10; i++)
+		rn_cache_free(c, p[i]);
+	gate_exit(ticket);
+	ck_assert_int_eq(said("BUG many "), 10);
+}
+END_TEST
+
 static int constructed;
 
 static void construct(void *object)
@@ -440,6 +565,9 @@ int main(void)
 	tcase_add_test(tc, objects_left);
 	tcase_add_test(tc, traced);
 	tcase_add_test(tc, new_slab_while_much_is_free);
+	tcase_add_test(tc, fork_beside_loader);
+	tcase_add_test(tc, found_inside);
+	tcase_add_test(tc, found_inside_many);
 	tcase_add_test(tc, constructor);
 	suite_add_tcase(s, tc);
 	return suite_main(s);
