@@ -283,6 +283,8 @@ void debug_end_slab(struct rn_cache *c, struct page *slab)
 
 /* --- allocation --- */
 
+__thread const void *debug_caller;
+
 static void activate(const struct rn_cache *c, u8 *object)
 {
 	struct object_meta *m = meta_of(c, object);
@@ -328,7 +330,7 @@ void *debug_alloc(struct rn_cache *c, struct cache_node *n)
 	void *object;
 
 	do {
-		fault_begin(&f, c, NULL);
+		fault_begin(&f, c, debug_caller);
 		lock(&n->list_lock);
 		done = try_alloc(c, n, &object, &fresh, &f);
 		unlock(&n->list_lock);

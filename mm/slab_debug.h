@@ -41,7 +41,10 @@ enum object_state {
 
 /* Outside of locks, and once the program has started: it may load a library. */
 void stack_prepare(void);
-/* The frames from that one on which @caller returns to; only it, until then. */
+/*
+ * The frames from that one on which @caller returns to; all of them, if it is
+ * not one. Only @caller, until stacks are prepared.
+ */
 unsigned int stack_save(const void **frames, const void *caller);
 /**
  * struct track - who allocated an object, or freed it
@@ -182,6 +185,16 @@ void faults_report(void);
 void report_object(const struct fault *f);
 
 /* --- slab_check.c --- */
+
+/* Who has called for an object last, in this thread. */
+extern __thread const void *debug_caller;
+
+/* Before an allocation, for what it may find. */
+static inline void debug_called(const struct rn_cache *c, const void *caller)
+{
+	if (unlikely(c->debug))
+		debug_caller = caller;
+}
 
 /* A new slab, which is the caller's. */
 void debug_init_slab(struct rn_cache *c, struct page *slab);

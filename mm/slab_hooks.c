@@ -54,8 +54,10 @@ void slab_hooks_init(void)
 void *slab_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags, int node,
 		 const void *caller)
 {
-	void *object = slab_alloc_slow(c, flags, node);
+	void *object;
 
+	debug_called(c, caller);
+	object = slab_alloc_slow(c, flags, node);
 	if (unlikely(c->debug) && object)
 		debug_account(c, object, size, caller);
 	return object;

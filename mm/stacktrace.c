@@ -48,12 +48,14 @@ noinline unsigned int stack_save(const void **frames, const void *caller)
 
 	if (smp_load_acquire(&state) == PREPARED)
 		nr = backtrace(all, ARRAY_SIZE(all));
-	while (caller && first < nr && all[first] != caller)
-		first++;
-	if (first == nr) {
+	if (!nr) {
 		frames[0] = caller;
 		return caller != NULL;
 	}
+	while (first < nr && all[first] != caller)
+		first++;
+	if (first == nr)
+		first = 0;
 	nr = min(nr - first, STACK_DEPTH);
 	memcpy(frames, all + first, nr * sizeof(*frames));
 	return nr;

@@ -98,6 +98,18 @@ knows_line()
 }
 check "addr2line knows the line" knows_line
 
+# The caller is the first one: none of our own.
+found_by()	# program argument...
+{
+	name=$1
+	shift
+	debugged "$obj/selftests/shared/crash/$name" "$@"
+	[ $? = 134 ] && sed -n '/^Call Trace:$/{n;p;}' "$tmp/err" |
+		grep -qE "^	\[$name\+0x[0-9a-f]+\]$"
+}
+check "who frees is the first of a stack" found_by overrun 64 64 1
+check "who allocates is the first of a stack" found_by write_freed 64 0 1
+
 # --- the fast paths ---
 
 # Instructions of a function: at most so many (Documentation/mm/slab-debug.rst).
