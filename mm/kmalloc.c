@@ -372,10 +372,8 @@ static noinline void free_slow(const void *p)
 
 static noinline void free_sized_slow(const void *p, size_t size)
 {
-	unsigned int row = mem_has(p) ? ptr_to_row(p) : 0;
-
-	if (row && row_to_cache(row)->debug)
-		debug_check_size(row_to_cache(row), (void *)p, size, CALL_SITE);
+	if (unlikely(slab_debug_on))
+		debug_check_size(p, size, CALL_SITE);
 	trace_kmem(kfree, CALL_SITE, p);
 	free_checked(p, CALL_SITE);
 }

@@ -234,12 +234,21 @@ void fault_copy(struct fault *f, const struct page *slab)
 		       sizeof(f->tracks));
 }
 
-/* Out of use for good: nobody else writes to it from here on. */
-static void condemn(struct fault *f, struct page *slab)
+/* @state: whether somebody is yet to free it. */
+static void condemn(struct fault *f, struct page *slab,
+		    enum object_state state)
 {
 	fault_copy(f, slab);
 	f->fix = "Object is not given out again";
-	meta_of(f->c, f->object)->state = OBJECT_BAD;
+	meta_of(f->c, f->object)->state = state;
+}
+
+/* It was reported, and nobody is to have it. */
+static bool is_condemned(const struct rn_cache *c, const void *object)
+{
+	u32 state = meta_of(c, object)->state;
+
+	return state == OBJECT_BAD || state == OBJECT_KEPT;
 }
 
 bool debug_freelist_fault(struct fault *f, struct rn_cache *c,
@@ -261,10 +270,11 @@ bool debug_object_fault(struct fault *f, struct page *slab,
 {
 	u32 state = meta_of(f->c, object)->state;
 
-	/* What is known is out of use. */
-	if (state == OBJECT_BAD || !has_fault(f, object, state == OBJECT_USED))
+	if (is_condemned(f->c, object) ||
+	    !has_fault(f, object, state == OBJECT_USED))
 		return false;
-	condemn(f, slab);
+	/* Of one whose state is overwritten a free is still to be expected. */
+	condemn(f, slab, state == OBJECT_FREE ? OBJECT_BAD : OBJECT_KEPT);
 	return true;
 }
 
@@ -313,10 +323,10 @@ static bool try_alloc(struct rn_cache *c, struct cache_node *n, void **object,
 		return false;
 	*fresh = slab->freelist == NO_OBJECT;
 	*object = slab_pop(c, n, slab);
-	if (meta_of(c, *object)->state == OBJECT_BAD)
+	if (is_condemned(c, *object))
 		return false;
 	if (has_fault(f, *object, false)) {
-		condemn(f, slab);
+		condemn(f, slab, OBJECT_BAD);
 		return false;
 	}
 	activate(c, *object);
@@ -370,43 +380,43 @@ static void trace(const struct rn_cache *c, const char *what,
 	       symbol_text(buf, &s));
 }
 
+/* Under list_lock. */
+static void set_request(struct rn_cache *c, void *object, size_t size,
+			const struct track *t)
+{
+	struct object_meta *m = meta_of(c, object);
+
+	m->size = size;
+	if (c->debug & RN_RED_ZONE)
+		memset((u8 *)object + size, RED_ACTIVE, c->free_offset - size);
+	set_track(c, m, TRACK_ALLOC, t);
+}
+
 void debug_account(struct rn_cache *c, void *object, size_t size,
 		   const void *caller)
 {
 	struct cache_node *n = row_to_cache_node(ptr_to_row(object));
-	struct object_meta *m = meta_of(c, object);
 	unsigned int ticket;
 	struct track t;
 
 	make_track(c, &t, caller);
 	ticket = gate_enter();
 	lock(&n->list_lock);
-	m->size = size;
-	if (c->debug & RN_RED_ZONE)
-		memset((u8 *)object + size, RED_ACTIVE, c->free_offset - size);
-	set_track(c, m, TRACK_ALLOC, &t);
+	set_request(c, object, size, &t);
 	unlock(&n->list_lock);
 	gate_exit(ticket);
 	trace(c, "alloc", object, size, caller);
 }
 
-void debug_resize(void *p, size_t size, const void *caller)
-{
-	unsigned int row = ptr_to_row(p);
-
-	if (row && row_to_cache(row)->debug)
-		debug_account(row_to_cache(row), p, size, caller);
-}
-
 /* --- free --- */
 
-/* Is @p nothing that can be freed? Then it is left alone. */
+/* Is @p nothing that is out? Then it is left alone. */
 static bool is_no_object(struct fault *f, const struct page *slab,
 			 const void *p)
 {
 	unsigned int index;
+	u32 state;
 
-	f->fix = "Object not freed";
 	if (slab->type != PAGE_SLAB || slab->state == SLAB_ACTIVE ||
 	    row_to_cache(slab->row) != f->c) {
 		snprintf(f->what, sizeof(f->what),
@@ -420,8 +430,8 @@ static bool is_no_object(struct fault *f, const struct page *slab,
 		fault_copy(f, slab);
 		return true;
 	}
-	if (meta_of(f->c, p)->state != OBJECT_FREE &&
-	    meta_of(f->c, p)->state != OBJECT_BAD)
+	state = meta_of(f->c, p)->state;
+	if (state != OBJECT_FREE && state != OBJECT_BAD)
 		return false;
 	fault_set(f, index < slab->fresh ? "Object already free" :
 		  "Free of an object that was never allocated");
@@ -442,30 +452,37 @@ static void deactivate(struct rn_cache *c, struct cache_node *n,
 	slab_push(c, n, slab, slab_find(c, slab, object));
 }
 
-/* One step, under list_lock; true: there is to be another one. */
-static bool try_free(struct rn_cache *c, struct cache_node *n, void *object,
-		     const struct track *t, struct fault *f)
+enum step { STEP_AGAIN, STEP_REFUSED, STEP_DONE };
+
+/* Under list_lock. */
+static enum step try_free(struct rn_cache *c, struct cache_node *n,
+			  void *object, const struct track *t,
+			  struct fault *f)
 {
 	struct page *slab = ptr_to_slab(c, object);
 
-	if (is_no_object(f, slab, object))
-		return false;
+	if (is_no_object(f, slab, object)) {
+		f->fix = "Object not freed";
+		return STEP_REFUSED;
+	}
 	if (debug_freelist_fault(f, c, n, slab))
-		return true;
-	if (has_fault(f, object, true))
-		condemn(f, slab);
+		return STEP_AGAIN;
+	if (is_condemned(c, object))
+		meta_of(c, object)->state = OBJECT_BAD;
+	else if (has_fault(f, object, true))
+		condemn(f, slab, OBJECT_BAD);
 	else
 		deactivate(c, n, slab, object, t);
-	return false;
+	return STEP_DONE;
 }
 
 void debug_free(struct rn_cache *c, struct cache_node *n, void *object,
 		const void *caller)
 {
 	unsigned int ticket;
+	enum step step;
 	struct fault f;
 	struct track t;
-	bool again;
 
 	trace(c, "free", object, 0, caller);
 	make_track(c, &t, caller);
@@ -473,34 +490,89 @@ void debug_free(struct rn_cache *c, struct cache_node *n, void *object,
 		fault_begin(&f, c, caller);
 		ticket = gate_enter();
 		lock(&n->list_lock);
-		again = try_free(c, n, object, &t, &f);
+		step = try_free(c, n, object, &t, &f);
 		slab_unlock(c, n);
-		if (!*f.what)
+		if (step == STEP_DONE)
 			cache_uncharge(c, 1);
 		gate_exit(ticket);
 		if (*f.what)
 			fault_handle(&f);
-	} while (again);
+	} while (step == STEP_AGAIN);
 	stat_inc(&n->barn.free_slow);
 }
 
-void debug_check_size(struct rn_cache *c, void *object, size_t size,
-		      const void *caller)
+/* --- objects that stay where they are --- */
+
+/* Under list_lock: what was written over the end so far would be lost. */
+static void try_resize(struct fault *f, void *object, size_t size,
+		       const struct track *t)
 {
-	struct cache_node *n = row_to_cache_node(ptr_to_row(object));
+	struct rn_cache *c = row_to_cache(ptr_to_row(object));
 	struct page *slab = ptr_to_slab(c, object);
-	size_t had = debug_size(c, object);
+
+	if (is_no_object(f, slab, object))
+		f->fix = "Object not resized";
+	else if (!debug_object_fault(f, slab, object))
+		set_request(c, object, size, t);
+}
+
+void debug_resize(void *p, size_t size, const void *caller)
+{
+	unsigned int row = ptr_to_row(p), ticket;
+	struct rn_cache *c = row ? row_to_cache(row) : NULL;
+	struct cache_node *n;
+	struct fault f;
+	struct track t;
+
+	if (!c || !c->debug)
+		return;
+	n = row_to_cache_node(row);
+	make_track(c, &t, caller);
+	fault_begin(&f, c, caller);
+	ticket = gate_enter();
+	lock(&n->list_lock);
+	try_resize(&f, p, size, &t);
+	unlock(&n->list_lock);
+	gate_exit(ticket);
+	if (*f.what)
+		fault_handle(&f);
+	trace(c, "resize", p, size, caller);
+}
+
+/* Under list_lock. What is no object is found by the free that follows. */
+static void check_size(struct fault *f, const void *p, size_t size)
+{
+	const struct page *slab = ptr_to_slab(f->c, p);
+	size_t had;
+
+	if (slab->type != PAGE_SLAB || slab_find(f->c, slab, p) == NO_OBJECT ||
+	    meta_of(f->c, p)->state != OBJECT_USED)
+		return;
+	had = debug_size(f->c, p);
+	if (size == had)
+		return;
+	snprintf(f->what, sizeof(f->what),
+		 "Freed with a size of %zu, allocated with %zu", size, had);
+	f->fix = "The size is ignored";
+	f->object = p;
+	fault_copy(f, slab);
+}
+
+void debug_check_size(const void *p, size_t size, const void *caller)
+{
+	unsigned int row = mem_has(p) ? ptr_to_row(p) : 0, ticket;
+	struct cache_node *n;
 	struct fault f;
 
-	if (size == had || meta_of(c, object)->state != OBJECT_USED)
+	if (!row || !row_to_cache(row)->debug)
 		return;
-	fault_begin(&f, c, caller);
-	snprintf(f.what, sizeof(f.what),
-		 "Freed with a size of %zu, allocated with %zu", size, had);
-	f.object = object;
+	n = row_to_cache_node(row);
+	fault_begin(&f, row_to_cache(row), caller);
+	ticket = gate_enter();
 	lock(&n->list_lock);
-	fault_copy(&f, slab);
+	check_size(&f, p, size);
 	unlock(&n->list_lock);
-	f.fix = "The size is ignored";
-	fault_handle(&f);
+	gate_exit(ticket);
+	if (*f.what)
+		fault_handle(&f);
 }

@@ -32,6 +32,7 @@ enum object_state {
 	OBJECT_FREE = 0x46524545,
 	OBJECT_USED = 0x55534544,
 	OBJECT_BAD = 0x42414421,	/* quarantined */
+	OBJECT_KEPT = 0x4b455054,	/* likewise, and not freed yet */
 };
 
 /* --- stacktrace.c: who called --- */
@@ -210,11 +211,10 @@ void debug_free(struct rn_cache *c, struct cache_node *n, void *object,
 /* So much was asked for, by @caller; before anybody else has the object. */
 void debug_account(struct rn_cache *c, void *object, size_t size,
 		   const void *caller);
-/* Likewise of any object that stays where it is, and may be no slab's. */
+/* Of an object that stays where it is, unless that is wrong; or of any other. */
 void debug_resize(void *p, size_t size, const void *caller);
 /* rn_free_sized(): is it what was asked for? Else it is reported. */
-void debug_check_size(struct rn_cache *c, void *object, size_t size,
-		      const void *caller);
+void debug_check_size(const void *p, size_t size, const void *caller);
 
 /* Nothing is wrong yet. What will be is fatal as RN_SLAB_DEBUG_ACTION says. */
 void fault_begin(struct fault *f, const struct rn_cache *c,
@@ -233,7 +233,8 @@ bool debug_object_fault(struct fault *f, struct page *slab,
 
 static inline size_t debug_size(const struct rn_cache *c, const void *object)
 {
-	return READ_ONCE(meta_of(c, object)->size);
+	/* It may be overwritten. */
+	return min(READ_ONCE(meta_of(c, object)->size), c->object_size);
 }
 
 /* --- slab_validate.c --- */

@@ -140,7 +140,9 @@ static const char *state_of(const struct rn_cache *c, const struct page *slab,
 	state = meta_of(c, slab_object(c, slab, index))->state;
 	return state == OBJECT_USED ? "in use" :
 		state == OBJECT_FREE ? "free" :
-		state == OBJECT_BAD ? "quarantined" : "overwritten";
+		state == OBJECT_BAD ? "quarantined" :
+		state == OBJECT_KEPT ? "in use, and quarantined" :
+		"overwritten";
 }
 
 /* Is it in an object, which is in @f then? What state is that in? */
@@ -222,7 +224,9 @@ RN_API int rn_dump_obj(const void *p)
 static bool is_left(const struct rn_cache *c, const struct page *slab,
 		    unsigned int i)
 {
-	return meta_of(c, slab_object(c, slab, i))->state == OBJECT_USED;
+	u32 state = meta_of(c, slab_object(c, slab, i))->state;
+
+	return state == OBJECT_USED || state == OBJECT_KEPT;
 }
 
 static void count_left(void *arg, unsigned int row, struct page *slab)

@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <rn/memcg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -316,6 +317,104 @@ START_TEST(validate)
 }
 END_TEST
 
+/* What rn_validate() found while it was in use is still its owner's to free. */
+START_TEST(freed_after_validate)
+{
+	struct rn_cache *c;
+	char *p;
+
+	set_option("-");
+	c = cache("kept", 64, 0, F | Z | P | U);
+	p = rn_cache_alloc(c, 0);
+	spoil(p, 64);
+	stderr_catch();
+	ck_assert_int_eq(rn_validate(c), 1);
+	ck_assert_int_eq(rn_validate(c), 0);
+	ck_assert_int_eq(rn_cache_destroy(c), -EBUSY);
+	rn_cache_free(c, p);
+	ck_assert_int_eq(said("BUG kept"), 1);
+	stderr_catch();
+	rn_cache_free(c, p);
+	ck_assert_int_eq(said("BUG kept (Tainted): Object already free"), 1);
+	ck_assert_int_eq(rn_cache_destroy(c), 0);
+}
+END_TEST
+
+/* The zone is set anew: what is in it by then must not be lost. */
+START_TEST(overrun_before_resize)
+{
+	char *p;
+
+	set_option("FZPU");
+	p = rn_alloc(opaque(60), 0);
+	spoil(p, 60);
+	stderr_catch();
+	ck_assert_ptr_eq(rn_realloc(p, 50, 0), p);
+	ck_assert_int_eq(said("kmalloc-64 (Not tainted): Right Redzone "
+			      "overwritten\n---"), 1);
+}
+END_TEST
+
+START_TEST(freed_before_resize)
+{
+	char *p;
+
+	set_option("FZPU");
+	p = rn_alloc(opaque(60), 0);
+	rn_free(p);
+	stderr_catch();
+	ck_assert_ptr_eq(rn_realloc(p, 50, 0), p);
+	ck_assert_int_eq(said("kmalloc-64 (Not tainted): Object already free"
+			      "\n---"), 1);
+	/* It is free as it was. */
+	ck_assert_int_eq(rn_validate(NULL), 0);
+	ck_assert_ptr_nonnull(rn_alloc(60, 0));
+}
+END_TEST
+
+/* With the zone, the link and what is known of the object. */
+START_TEST(size_overwritten)
+{
+	struct rn_cache *c;
+	char *p;
+
+	set_option("-");
+	c = cache("sized", 64, 0, Z);
+	p = rn_cache_alloc(c, 0);
+	for (int i = 0; i < 24; i++)
+		spoil(p, 64 + i);
+	ck_assert_uint_le(rn_size(p), 64);
+	stderr_catch();
+	ck_assert_int_eq(rn_validate(c), 1);
+	rn_cache_free(c, p);
+	ck_assert_int_eq(said("BUG sized"), 1);
+}
+END_TEST
+
+/* A group has nothing to do with what is quarantined. */
+START_TEST(quarantined_in_group)
+{
+	struct rn_memcg *m;
+	char *p, *q;
+
+	set_option("FZPU");
+	m = rn_memcg_create(NULL, "group");
+	ck_assert_ptr_nonnull(m);
+	p = rn_memcg_alloc(m, 64, 0);
+	q = rn_memcg_alloc(m, 64, 0);
+	spoil(p, 64);
+	spoil(q, 64);
+	stderr_catch();
+	ck_assert_int_eq(rn_validate(NULL), 2);
+	rn_free(p);
+	rn_free(q);
+	rn_free(q);
+	ck_assert_int_eq(said("BUG group:kmalloc-64"), 3);
+	ck_assert_uint_eq(rn_memcg_usage(m), 0);
+	ck_assert_int_eq(rn_memcg_destroy(m, RN_MEMCG_REFUSE), 0);
+}
+END_TEST
+
 START_TEST(dump)
 {
 	struct rn_cache *c;
@@ -561,6 +660,11 @@ int main(void)
 	tcase_add_test(tc, written_after_free);
 	tcase_add_test(tc, freelist_cleared);
 	tcase_add_test(tc, validate);
+	tcase_add_test(tc, freed_after_validate);
+	tcase_add_test(tc, overrun_before_resize);
+	tcase_add_test(tc, freed_before_resize);
+	tcase_add_test(tc, size_overwritten);
+	tcase_add_test(tc, quarantined_in_group);
 	tcase_add_test(tc, dump);
 	tcase_add_test(tc, objects_left);
 	tcase_add_test(tc, traced);
