@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * Objects of debugged caches: what is written around them, and whether it is
- * still there when they come and go.
+ * Objects of debugged caches: what is written around them, and how they come
+ * and go. Whether it is still there then mm/slab_fault.c finds out.
  *
  * Lock: list_lock covers the slab, its freelist, and of each object the state,
  * the zones and the tracks; nobody owns a slab of such a cache. So of two frees
@@ -26,15 +26,9 @@ static void set_red(const struct rn_cache *c, u8 *object, size_t size,
 	memset(object + size, value, c->free_offset - size);
 }
 
-/* A constructed object keeps its contents. */
-static bool has_poison(const struct rn_cache *c)
-{
-	return c->debug & RN_POISON && !c->ctor;
-}
-
 static void set_poison(const struct rn_cache *c, u8 *object)
 {
-	if (!has_poison(c))
+	if (!debug_has_poison(c))
 		return;
 	memset(object, POISON_FREE, c->object_size - 1);
 	object[c->object_size - 1] = POISON_END;
@@ -77,220 +71,6 @@ void debug_init_slab(struct rn_cache *c, struct page *slab)
 		init_object(c, slab_object(c, slab, i));
 }
 
-/* --- what is found --- */
-
-void fault_begin(struct fault *f, const struct rn_cache *c,
-		 const void *caller)
-{
-	*f = (struct fault){
-		.c = c, .caller = caller, .mend = options.slab_debug_continue,
-		.fatal = !options.slab_debug_continue,
-	};
-}
-
-static bool fault_set(struct fault *f, const char *what)
-{
-	snprintf(f->what, sizeof(f->what), "%s", what);
-	return true;
-}
-
-static bool has_wrong_bytes(struct fault *f, const char *zone, const u8 *at,
-			    u8 wanted, size_t n)
-{
-	const u8 *end = at + n;
-
-	if (!n || (*at == wanted && !memcmp(at, at + 1, n - 1)))
-		return false;
-	while (*at == wanted)
-		at++;
-	while (end[-1] == wanted)
-		end--;
-	f->zone = zone;
-	f->from = at;
-	f->to = end;
-	f->first = *at;
-	f->wanted = wanted;
-	snprintf(f->what, sizeof(f->what), "%s overwritten", zone);
-	return true;
-}
-
-static bool has_wrong_red(struct fault *f, const u8 *object, size_t size,
-			  u8 value)
-{
-	const struct rn_cache *c = f->c;
-
-	if (!(c->debug & RN_RED_ZONE))
-		return false;
-	return has_wrong_bytes(f, "Left Redzone", object - c->red_left, value,
-			       c->red_left) ||
-	       has_wrong_bytes(f, "Right Redzone", object + size, value,
-			       c->free_offset - size);
-}
-
-static bool has_wrong_poison(struct fault *f, const u8 *object)
-{
-	size_t last = f->c->object_size - 1;
-
-	if (!has_poison(f->c))
-		return false;
-	return has_wrong_bytes(f, "Poison", object, POISON_FREE, last) ||
-	       has_wrong_bytes(f, "End Poison", object + last, POISON_END, 1);
-}
-
-static bool has_wrong_padding(struct fault *f, const u8 *object)
-{
-	const struct rn_cache *c = f->c;
-	size_t end = slab_debug_end(c);
-
-	if (!(c->debug & RN_POISON))
-		return false;
-	return has_wrong_bytes(f, "Object padding", object + end, POISON_INUSE,
-			       c->size - c->red_left - end);
-}
-
-static bool has_wrong_meta(struct fault *f, const u8 *object, bool used)
-{
-	const struct object_meta *m = meta_of(f->c, object);
-
-	if (m->state == (used ? OBJECT_USED : OBJECT_FREE) &&
-	    m->size <= f->c->object_size)
-		return false;
-	return fault_set(f, "Object metadata overwritten");
-}
-
-/* Of an object that is to be @used, or free; the nearest to it comes first. */
-static bool has_fault(struct fault *f, const u8 *object, bool used)
-{
-	const struct rn_cache *c = f->c;
-	size_t size = used ? meta_of(c, object)->size : c->object_size;
-
-	f->object = (const char *)object;
-	return has_wrong_red(f, object, min(size, (size_t)c->object_size),
-			     used ? RED_ACTIVE : RED_INACTIVE) ||
-	       has_wrong_meta(f, object, used) ||
-	       (!used && has_wrong_poison(f, object)) ||
-	       has_wrong_padding(f, object);
-}
-
-/* Those on it are free, and as many as they should be; or the first one is. */
-static bool is_torn(const struct rn_cache *c, const struct page *slab)
-{
-	unsigned int nr = 0, most = c->objects;
-	int index = slab->freelist;
-
-	if (c->debug && !(c->debug & RN_CONSISTENCY_CHECKS))
-		most = 1;
-	for (; nr < most && index >= 0 && index != NO_OBJECT; nr++) {
-		const void *object = slab_object(c, slab, index);
-
-		if (c->debug && meta_of(c, object)->state == OBJECT_USED)
-			return true;
-		index = link_decode(c, slab, link_of(c, object));
-	}
-	return index < 0 || (index == NO_OBJECT) != (nr == slab->nr_free);
-}
-
-/* The bytes around the fault: they may be others when it is reported. */
-static void copy_bytes(struct fault *f, const struct page *slab)
-{
-	const struct rn_cache *c = f->c;
-	const u8 *object = (const u8 *)f->object;
-	const u8 *focus = f->from ? f->from : object;
-	const u8 *at = (const u8 *)slab_address(slab);
-	const u8 *end = at + ((size_t)c->pages << PAGE_SHIFT);
-
-	if (!focus)
-		return;
-	if (object) {
-		at = max(at, object - c->red_left - BYTES_BEFORE);
-		end = min(end, object - c->red_left + c->size);
-	}
-	if (focus - at > NR_SEEN / 2)
-		at = focus - NR_SEEN / 2;
-	f->at = at;
-	f->nr = min(end - at, (long)NR_SEEN);
-	memcpy(f->seen, at, f->nr);
-}
-
-void fault_copy(struct fault *f, const struct page *slab)
-{
-	const struct rn_cache *c = f->c;
-
-	f->slab = slab;
-	f->used = c->objects - slab->nr_free - fresh_objects(c, slab);
-	if (slab->freelist < c->objects)
-		f->free = slab_object(c, slab, slab->freelist);
-	if (!c->debug)
-		return;
-	copy_bytes(f, slab);
-	if (f->from && f->mend)
-		memset((u8 *)f->from, f->wanted, f->to - f->from);
-	if (!f->object)
-		return;
-	f->state = meta_of(c, f->object)->state;
-	f->size = meta_of(c, f->object)->size;
-	if (c->debug & RN_STORE_USER)
-		memcpy(f->tracks, meta_of(c, f->object)->tracks,
-		       sizeof(f->tracks));
-}
-
-/* @state: whether somebody is yet to free it. */
-static void condemn(struct fault *f, struct page *slab,
-		    enum object_state state)
-{
-	fault_copy(f, slab);
-	f->fix = "Object is not given out again";
-	meta_of(f->c, f->object)->state = state;
-}
-
-/* It was reported, and nobody is to have it. */
-static bool is_condemned(const struct rn_cache *c, const void *object)
-{
-	u32 state = meta_of(c, object)->state;
-
-	return state == OBJECT_BAD || state == OBJECT_KEPT;
-}
-
-bool debug_freelist_fault(struct fault *f, struct rn_cache *c,
-			  struct cache_node *n, struct page *slab)
-{
-	if (likely(!is_torn(c, slab)))
-		return false;
-	fault_set(f, "Freechain corrupt");
-	f->object = NULL;
-	fault_copy(f, slab);
-	f->fix = c->debug ? "Freelist cleared" : "Not fixed";
-	if (c->debug)
-		slab_lose_freelist(c, n, slab);
-	return true;
-}
-
-bool debug_object_fault(struct fault *f, struct page *slab,
-			const void *object)
-{
-	u32 state = meta_of(f->c, object)->state;
-
-	if (is_condemned(f->c, object) ||
-	    !has_fault(f, object, state == OBJECT_USED))
-		return false;
-	/* Of one whose state is overwritten a free is still to be expected. */
-	condemn(f, slab, state == OBJECT_FREE ? OBJECT_BAD : OBJECT_KEPT);
-	return true;
-}
-
-void debug_end_slab(struct rn_cache *c, struct page *slab)
-{
-	struct fault f;
-
-	for (unsigned int i = 0; i < c->objects; i++) {
-		fault_begin(&f, c, NULL);
-		if (!debug_object_fault(&f, slab, slab_object(c, slab, i)))
-			continue;
-		f.fix = "The slab is given back";
-		fault_handle(&f);
-	}
-}
-
 /* --- allocation --- */
 
 __thread const void *debug_caller;
@@ -303,7 +83,7 @@ static void activate(const struct rn_cache *c, u8 *object)
 	m->size = c->object_size;
 	*link_of(c, object) = 0;
 	set_red(c, object, c->object_size, RED_ACTIVE);
-	if (has_poison(c))
+	if (debug_has_poison(c))
 		memset(object, POISON_INUSE, c->object_size);
 }
 
@@ -323,10 +103,10 @@ static bool try_alloc(struct rn_cache *c, struct cache_node *n, void **object,
 		return false;
 	*fresh = slab->freelist == NO_OBJECT;
 	*object = slab_pop(c, n, slab);
-	if (is_condemned(c, *object))
+	if (object_is_condemned(c, *object))
 		return false;
-	if (has_fault(f, *object, false)) {
-		condemn(f, slab, OBJECT_BAD);
+	if (object_has_fault(f, *object, false)) {
+		object_condemn(f, slab, OBJECT_BAD);
 		return false;
 	}
 	activate(c, *object);
@@ -433,8 +213,9 @@ static bool is_no_object(struct fault *f, const struct page *slab,
 	state = meta_of(f->c, p)->state;
 	if (state != OBJECT_FREE && state != OBJECT_BAD)
 		return false;
-	fault_set(f, index < slab->fresh ? "Object already free" :
-		  "Free of an object that was never allocated");
+	snprintf(f->what, sizeof(f->what), "%s", index < slab->fresh ?
+		 "Object already free" :
+		 "Free of an object that was never allocated");
 	f->object = p;
 	fault_copy(f, slab);
 	return true;
@@ -467,10 +248,10 @@ static enum step try_free(struct rn_cache *c, struct cache_node *n,
 	}
 	if (debug_freelist_fault(f, c, n, slab))
 		return STEP_AGAIN;
-	if (is_condemned(c, object))
+	if (object_is_condemned(c, object))
 		meta_of(c, object)->state = OBJECT_BAD;
-	else if (has_fault(f, object, true))
-		condemn(f, slab, OBJECT_BAD);
+	else if (object_has_fault(f, object, true))
+		object_condemn(f, slab, OBJECT_BAD);
 	else
 		deactivate(c, n, slab, object, t);
 	return STEP_DONE;

@@ -199,8 +199,6 @@ static inline void debug_called(const struct rn_cache *c, const void *caller)
 
 /* A new slab, which is the caller's. */
 void debug_init_slab(struct rn_cache *c, struct page *slab);
-/* One that is about to end; it is on no list any more. */
-void debug_end_slab(struct rn_cache *c, struct page *slab);
 /* A free object of the node that is as it should be; NULL: there is none. */
 void *debug_alloc(struct rn_cache *c, struct cache_node *n);
 /* Of a new slab, which is the caller's. */
@@ -211,10 +209,27 @@ void debug_free(struct rn_cache *c, struct cache_node *n, void *object,
 /* So much was asked for, by @caller; before anybody else has the object. */
 void debug_account(struct rn_cache *c, void *object, size_t size,
 		   const void *caller);
-/* Of an object that stays where it is, unless that is wrong; or of any other. */
+/* Of an object that stays where it is, unless it is wrong; or of any other. */
 void debug_resize(void *p, size_t size, const void *caller);
 /* rn_free_sized(): is it what was asked for? Else it is reported. */
 void debug_check_size(const void *p, size_t size, const void *caller);
+
+/* --- slab_fault.c --- */
+
+/* A constructed object keeps its contents. */
+static inline bool debug_has_poison(const struct rn_cache *c)
+{
+	return c->debug & RN_POISON && !c->ctor;
+}
+
+/* It was reported, and nobody is to have it. */
+static inline bool object_is_condemned(const struct rn_cache *c,
+				       const void *object)
+{
+	u32 state = meta_of(c, object)->state;
+
+	return state == OBJECT_BAD || state == OBJECT_KEPT;
+}
 
 /* Nothing is wrong yet. What will be is fatal as RN_SLAB_DEBUG_ACTION says. */
 void fault_begin(struct fault *f, const struct rn_cache *c,
@@ -222,14 +237,24 @@ void fault_begin(struct fault *f, const struct rn_cache *c,
 /* Under list_lock: the slab as it is, and of f->object, if any, its history. */
 void fault_copy(struct fault *f, const struct page *slab);
 
+/* Likewise: it becomes that @state, bad or kept. */
+void object_condemn(struct fault *f, struct page *slab,
+		    enum object_state state);
+/* Of an object that is to be @used, or free; the nearest to it comes first. */
+bool object_has_fault(struct fault *f, const u8 *object, bool used);
+
 /*
- * Under list_lock, both: is something wrong? Then it is mended; of caches that
+ * Under list_lock, all: is something wrong? Then it is mended; of caches that
  * are not debugged it stays.
  */
 bool debug_freelist_fault(struct fault *f, struct rn_cache *c,
 			  struct cache_node *n, struct page *slab);
 bool debug_object_fault(struct fault *f, struct page *slab,
 			const void *object);
+/* Of what belongs to no object. */
+bool debug_padding_fault(struct fault *f, const struct page *slab);
+/* One that is about to end; it is on no list any more. */
+void debug_end_slab(struct rn_cache *c, struct page *slab);
 
 static inline size_t debug_size(const struct rn_cache *c, const void *object)
 {

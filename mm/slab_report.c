@@ -191,6 +191,8 @@ static void print_fault(struct seq *s, const struct fault *f,
 		print_slab(s, f);
 	if (f->object)
 		print_object(s, f);
+	else
+		print_bytes(s, f, "Padding", f->from, f->to);
 	print_finder(s, f, finder);
 	if (!f->fatal)
 		print_fix(s, f);

@@ -42,6 +42,8 @@ static bool next_fault(struct rn_cache *c, struct cache_node *n,
 	}
 	if (!c->debug)
 		return false;
+	if (debug_padding_fault(f, slab))
+		return true;
 	while (*next < c->objects) {
 		void *object = slab_object(c, slab, (*next)++);
 

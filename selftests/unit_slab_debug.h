@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Debugged caches, made and spoilt.
+ */
+#ifndef SELFTESTS_UNIT_SLAB_DEBUG_H
+#define SELFTESTS_UNIT_SLAB_DEBUG_H
+
+#include "helpers.h"
+
+#include "slab_debug.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define F RN_CONSISTENCY_CHECKS
+#define Z RN_RED_ZONE
+#define P RN_POISON
+#define U RN_STORE_USER
+#define T RN_TRACE
+
+/* Before the first call of the library, in the child of each test. */
+static inline void set_option(const char *value)
+{
+	setenv("RN_SLAB_DEBUG", value, 1);
+	setenv("RN_SLAB_DEBUG_ACTION", "continue", 1);
+	mm_init();
+}
+
+static inline struct rn_cache *cache(const char *name, size_t size,
+				     size_t align, unsigned int flags)
+{
+	struct rn_cache_args args = {
+		.sz = sizeof(args), .size = size, .align = align,
+		.flags = flags,
+	};
+	struct rn_cache *c = rn_cache_create(name, &args);
+
+	ck_assert_ptr_nonnull(c);
+	return c;
+}
+
+/* The compiler knows that nobody may, and would leave it out. */
+__attribute__((unused)) static noinline void spoil(void *p, long at)
+{
+	((volatile char *)p)[at] = 1;
+}
+
+/* Of what is caught: how often @what is in it. */
+static inline int said(const char *what)
+{
+	char *text = stderr_caught();
+	int nr = 0;
+
+	for (char *p = text; (p = strstr(p, what)); p++)
+		nr++;
+	free(text);
+	return nr;
+}
+
+#endif /* SELFTESTS_UNIT_SLAB_DEBUG_H */
