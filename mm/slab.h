@@ -32,6 +32,9 @@
 /* Objects that the first refill on a node asks for. */
 #define FILL_LEAST	6U
 
+/* Bytes of a name, with its end. */
+#define CACHE_NAME_LEN	64
+
 /* An index into a slab that names no object. */
 #define NO_OBJECT	((u16)-1)
 
@@ -138,7 +141,7 @@ struct rn_cache {
 	void (*ctor)(void *object);
 	size_t useroffset, usersize;
 	struct page_counter *counter;
-	char name[64];
+	char name[CACHE_NAME_LEN];
 	struct rn_cache *next;
 	struct rn_cache *next_spare;
 	struct cache_node **node;
@@ -164,6 +167,8 @@ struct rn_cache *cache_new(const char *name, const struct rn_cache_args *args,
 /* Under slab_mutex, both. */
 void cache_set_fast_path(struct rn_cache *c);
 void cache_set_name(struct rn_cache *c, const char *name);
+/* As slabinfo has it. */
+void cache_name_of(char to[CACHE_NAME_LEN], const char *name);
 struct cache_node *cache_node_get(struct rn_cache *c, int node);
 
 static inline void cache_uncharge(const struct rn_cache *c, unsigned int nr)

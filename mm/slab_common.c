@@ -178,14 +178,21 @@ static bool args_ok(const char *name, const struct rn_cache_args *args)
 
 /* --- making one --- */
 
-/* One word for slabinfo: blanks become '_'. */
+/* One word for slabinfo: "struct node" is "node", other blanks become '_'. */
+void cache_name_of(char to[CACHE_NAME_LEN], const char *name)
+{
+	size_t n;
+
+	name = plain_name(name);
+	n = min(strlen(name), (size_t)CACHE_NAME_LEN - 1);
+	memset(to, 0, CACHE_NAME_LEN);
+	for (size_t i = 0; i < n; i++)
+		to[i] = (unsigned char)name[i] <= ' ' ? '_' : name[i];
+}
+
 void cache_set_name(struct rn_cache *c, const char *name)
 {
-	size_t n = min(strlen(name), sizeof(c->name) - 1);
-
-	memset(c->name, 0, sizeof(c->name));
-	for (size_t i = 0; i < n; i++)
-		c->name[i] = (unsigned char)name[i] <= ' ' ? '_' : name[i];
+	cache_name_of(c->name, name);
 }
 
 /* Who lists caches without the lock may stand on it: @node stays. */
@@ -326,7 +333,6 @@ RN_API struct rn_cache *rn_cache_create(const char *name,
 		errno = EINVAL;
 		return NULL;
 	}
-	name = plain_name(name);
 	mm_init();
 	/* One of the classes may have that shape. */
 	if (mm_init_error() || kmalloc_complete()) {

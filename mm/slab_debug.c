@@ -160,9 +160,14 @@ void slab_debug_init(void)
 
 unsigned int slab_debug_flags(const char *name, unsigned int flags)
 {
+	char word[CACHE_NAME_LEN];
+
 	flags &= RN_DEBUG_FLAGS;
+	if (likely(!options.slab_debug))
+		return flags;
+	cache_name_of(word, name);
 	for (const char *b = options.slab_debug; b; b = next_block(b))
-		if (block_names(b, name))
+		if (block_names(b, word))
 			return flags | block_flags(b);
 	return flags | all_flags;
 }

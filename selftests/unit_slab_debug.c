@@ -32,6 +32,9 @@ static const struct {
 	{ "Z;-,a", "a", 0 },
 	{ "Z;-,a", "b", Z },
 	{ "FZPUT,a*;-", "b", 0 },
+	/* As slabinfo has it. */
+	{ "P,node;-", "struct node", P },
+	{ "P,a_b;-", "a b", P },
 };
 
 START_TEST(option)
