@@ -3,6 +3,7 @@
  * Objects of caches: the fast paths, and the checks in front of the slow ones,
  * as kmalloc.c has them for sizes.
  */
+#include "slab_debug.h"
 #include "slab_hooks.h"
 #include "tracepoint.h"
 
@@ -92,8 +93,7 @@ static noinline void cache_free_slow(struct rn_cache *cache, void *object)
 		bug("BUG %s: invalid free of %p: not an object of any cache",
 		    cache->name, object);
 	if (row_to_cache(row) != cache)
-		bug("BUG %s: invalid free of %p: it belongs to cache %s",
-		    cache->name, object, row_to_cache(row)->name);
+		debug_wrong_cache(cache, object, CALL_SITE);
 	trace_kmem(kmem_cache_free, CALL_SITE, object, cache);
 	if (!fast_free(object))
 		free_checked(object, CALL_SITE);
@@ -104,7 +104,7 @@ static noinline void cache_free_slow(struct rn_cache *cache, void *object)
  * @cache: the one it was allocated from
  * @object: or NULL, which does nothing
  *
- * An object of another cache is reported in one line and the program aborted.
+ * An object of another cache is reported and the program aborted.
  *
  * Context: as rn_free().
  */

@@ -357,3 +357,39 @@ void debug_check_size(const void *p, size_t size, const void *caller)
 	if (*f.what)
 		fault_handle(&f);
 }
+
+/* Under list_lock; the free that follows is right where the object is. */
+static void copy_wrong(struct fault *f, const void *p)
+{
+	const struct page *slab = ptr_to_slab(f->c, p);
+
+	if (slab->type != PAGE_SLAB || slab_find(f->c, slab, p) == NO_OBJECT)
+		return;
+	f->object = p;
+	fault_copy(f, slab);
+}
+
+void debug_wrong_cache(const struct rn_cache *c, const void *object,
+		       const void *caller)
+{
+	unsigned int row = ptr_to_row(object), ticket;
+	struct cache_node *n = row_to_cache_node(row);
+	const struct rn_cache *of = row_to_cache(row);
+	struct fault f;
+
+	if (!c->debug && !of->debug)
+		bug("BUG %s: invalid free of %p: it belongs to cache %s",
+		    c->name, object, of->name);
+	fault_begin(&f, of, caller);
+	snprintf(f.what, sizeof(f.what), "Wrong slab cache, freed to %s",
+		 c->name);
+	f.fix = "Object freed to its own cache";
+	if (of->debug) {
+		ticket = gate_enter();
+		lock(&n->list_lock);
+		copy_wrong(&f, object);
+		unlock(&n->list_lock);
+		gate_exit(ticket);
+	}
+	fault_handle(&f);
+}

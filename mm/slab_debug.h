@@ -152,7 +152,7 @@ size_t slab_debug_end(const struct rn_cache *c);  /* padding is from there on */
  * @fix: what was done about it, or NULL
  */
 struct fault {
-	char what[80];
+	char what[96];
 	const struct rn_cache *c;
 	const struct page *slab;
 	const char *object;
@@ -211,6 +211,12 @@ void debug_account(struct rn_cache *c, void *object, size_t size,
 		   const void *caller);
 /* Of an object that stays where it is, unless it is wrong; or of any other. */
 void debug_resize(void *p, size_t size, const void *caller);
+/*
+ * rn_cache_free() of what is another cache's: the end, unless one of the two is
+ * debugged and RN_SLAB_DEBUG_ACTION=continue.
+ */
+void debug_wrong_cache(const struct rn_cache *c, const void *object,
+		       const void *caller);
 /* rn_free_sized(): is it what was asked for? Else it is reported. */
 void debug_check_size(const void *p, size_t size, const void *caller);
 

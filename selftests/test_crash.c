@@ -68,8 +68,6 @@ static const struct crash {
 	  "cache", DEBUG },
 	{ "cache_destroyed destroy", "BUG gone: rn_cache_destroy() of a "
 	  "destroyed cache", NULL },
-	{ "cache_free_wrong", "BUG apples: invalid free of %s: it belongs to "
-	  "cache pears", DEBUG },
 	{ "free_stack", "BUG: invalid free of %s: not memory of this library",
 	  DEBUG },
 	{ "cache_panic", "rn_cache_create(panic): invalid argument", NULL },
@@ -176,6 +174,10 @@ static const struct crash reports[] = {
 	  "%s", DEBUG },
 	{ "free_never_allocated", "young (Not tainted): Invalid object pointer "
 	  "%s", DEBUG },
+	{ "cache_free_wrong", "pears (Not tainted): Wrong slab cache, freed to "
+	  "apples", DEBUG },
+	{ "cache_free_wrong", "pears (Not tainted): Wrong slab cache, freed to "
+	  "apples", "RN_SLAB_DEBUG=Z,apples" },
 	{ "free_sized_wrong", "kmalloc-64 (Not tainted): Freed with a size of "
 	  "40, allocated with 60", DEBUG },
 };
