@@ -135,11 +135,15 @@ void slab_for_each(const struct rn_cache *c, slab_look_t look, void *arg)
 		for_each_in(block, c, look, arg);
 }
 
+/* rn_validate() of all caches may be looking at it. */
 static void chain_slab(void *arg, unsigned int row, struct page *slab)
 {
+	struct cache_node *n = row_to_cache_node(row);
 	u32 *chain = arg;
 
-	(void)row;
+	lock(&n->list_lock);
+	slab->state = SLAB_ACTIVE;
+	unlock(&n->list_lock);
 	slab->next = *chain;
 	*chain = page_to_pfn(slab);
 }

@@ -247,6 +247,65 @@ START_TEST(page_rest_overwritten)
 }
 END_TEST
 
+/* To its own cache it goes, and is checked there. */
+START_TEST(wrong_cache)
+{
+	struct rn_cache *a, *b;
+	void *p;
+
+	set_option("-");
+	a = cache("apples", 64, 0, RN_NOMERGE);
+	b = cache("pears", 64, 0, F | Z | U);
+	p = rn_cache_alloc(b, 0);
+	stderr_catch();
+	rn_cache_free(a, p);
+	ck_assert_int_eq(said("\nAllocated in "), 1);
+	ck_assert_int_eq(rn_cache_destroy(b), 0);
+	b = cache("plums", 64, 0, F | Z | U);
+	p = rn_cache_alloc(a, 0);
+	stderr_catch();
+	rn_cache_free(b, p);
+	ck_assert_int_eq(said("BUG apples (Tainted): Wrong slab cache, freed to "
+			      "plums\n"), 1);
+	ck_assert_int_eq(rn_cache_destroy(a), 0);
+}
+END_TEST
+
+static bool through;
+
+static void *validate_all(void *arg)
+{
+	while (!__atomic_load_n(&through, __ATOMIC_RELAXED))
+		if (rn_validate(NULL))
+			return &through;
+	return arg;
+}
+
+/* Beside slabs that end with objects in use, and without. */
+START_TEST(validate_beside_ends)
+{
+	struct rn_memcg *m;
+	pthread_t t;
+	void *failed;
+
+	set_option("FZPU");
+	pthread_create(&t, NULL, validate_all, NULL);
+	for (int i = 0; i < 2000 / LESS; i++) {
+		m = rn_memcg_create(NULL, "group");
+		ck_assert_ptr_nonnull(m);
+		for (int k = 0; k < 8; k++)
+			ck_assert_ptr_nonnull(rn_memcg_alloc(m, 1000, 0));
+		rn_free(rn_memcg_alloc(m, 40000, 0));
+		ck_assert_int_eq(rn_memcg_destroy(m, RN_MEMCG_FREE), 0);
+		if (i % 16 == 0)
+			rn_shrink_all();
+	}
+	__atomic_store_n(&through, true, __ATOMIC_RELAXED);
+	pthread_join(t, &failed);
+	ck_assert_ptr_null(failed);
+}
+END_TEST
+
 START_TEST(dump)
 {
 	struct rn_cache *c;
@@ -422,6 +481,8 @@ int main(void)
 	tcase_add_test(tc, quarantined_in_group);
 	tcase_add_test(tc, padding_overwritten);
 	tcase_add_test(tc, page_rest_overwritten);
+	tcase_add_test(tc, wrong_cache);
+	tcase_add_test(tc, validate_beside_ends);
 	tcase_add_test(tc, dump);
 	tcase_add_test(tc, objects_left);
 	tcase_add_test(tc, fork_beside_loader);
