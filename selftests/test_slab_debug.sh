@@ -26,7 +26,7 @@ debugged()	# program argument...
 }
 
 for name in test_alloc test_realloc test_threads test_fork test_mempool \
-    test_mempool_threads test_shrinker; do
+    test_mempool_threads test_shrinker test_trim; do
 	built "$tests/$name"
 	check "$name, debugged" debugged "$tests/$name"
 done
