@@ -265,8 +265,8 @@ START_TEST(wrong_cache)
 	p = rn_cache_alloc(a, 0);
 	stderr_catch();
 	rn_cache_free(b, p);
-	ck_assert_int_eq(said("BUG apples (Tainted): Wrong slab cache, freed to "
-			      "plums\n"), 1);
+	ck_assert_int_eq(said("BUG apples (Tainted): Wrong slab cache, freed "
+			      "to plums\n"), 1);
 	ck_assert_int_eq(rn_cache_destroy(a), 0);
 }
 END_TEST
