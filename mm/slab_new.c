@@ -11,7 +11,7 @@ static void set_rows(const struct rn_cache *c, u32 pfn, unsigned int row)
 	u32 first = pfn >> SLAB_MIN_ORDER;
 
 	for (u32 i = 0; i < c->pages >> SLAB_MIN_ORDER; i++)
-		mem.row_map[first + i] = row;
+		WRITE_ONCE(mem.row_map[first + i], row);
 }
 
 /* An odd constant without structure (2^64 / golden ratio) mixes all of it. */
@@ -42,21 +42,22 @@ struct page *slab_new(struct rn_cache *c, int *node, rn_gfp_t flags)
 	/* Of a page that nobody touched, a read and a write are two faults. */
 	WRITE_ONCE(slab->type, PAGE_SLAB);
 	barrier();
+	/* Who finds slabs by the row map may look at the one that was here. */
+	lock(&n->list_lock);
 	*slab = (struct page){
 		.type = PAGE_SLAB, .state = SLAB_ACTIVE, .order = c->order,
 		.freelist = NO_OBJECT, .private = NO_OBJECT,
 		.row = row_on(c, *node), .next = NO_PFN, .prev = NO_PFN,
 		.key = next_key(slab->key, pfn),
 	};
+	slab_count(c, n, 1);
+	unlock(&n->list_lock);
 	set_rows(c, pfn, slab->row);
 	slab_hollow(slab)->hollow = 0;
 	slab_hollow(slab)->nr_hollow = 0;
 	slab_hollow(slab)->seen = NOT_SEEN;
 	if (unlikely(c->debug))
 		debug_init_slab(c, slab);
-	lock(&n->list_lock);
-	slab_count(c, n, 1);
-	unlock(&n->list_lock);
 	return slab;
 }
 
@@ -84,7 +85,7 @@ unsigned int slab_discard(struct rn_cache *c, u32 first)
 			debug_end_slab(c, slab);
 		trace_pages(mm_page_free, first, c->pages);
 		set_rows(c, first, 0);
-		slab->type = PAGE_NONE;
+		WRITE_ONCE(slab->type, PAGE_NONE);
 		if (unlikely(hollow))
 			discard_hollow(c, slab, hollow);
 		else

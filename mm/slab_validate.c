@@ -11,7 +11,7 @@
 /* What somebody has in his hands is looked at another time. */
 static bool is_settled(const struct page *slab, unsigned int row)
 {
-	return slab->type == PAGE_SLAB && slab->row == row &&
+	return READ_ONCE(slab->type) == PAGE_SLAB && slab->row == row &&
 	       slab->state != SLAB_ACTIVE;
 }
 
