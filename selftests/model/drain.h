@@ -11,13 +11,13 @@ inline membarrier()
 	do
 	:: at < 2 ->
 		atomic {
-#if MUTATION == NO_FENCE
+#ifdef NO_FENCE
 			skip;
 #else
-#if MUTATION != FENCE_WITHOUT_ORDER
+#ifndef FENCE_WITHOUT_ORDER
 			fence(at);
 #endif
-#if MUTATION != FENCE_WITHOUT_ABORT
+#ifndef FENCE_WITHOUT_ABORT
 			in_sequence[at] = 0;
 #endif
 #endif
@@ -70,7 +70,7 @@ inline look_into_slot()
 /* take_slot() */
 inline take_slot()
 {
-#if MUTATION == READ_EARLY
+#ifdef READ_EARLY
 	first = seen[2 * at];
 	second = seen[2 * at + 1];
 #else
@@ -79,7 +79,7 @@ inline take_slot()
 	atomic { store(DRAINS_ON, SHEAF(at, 0), 0) };
 	atomic { store(DRAINS_ON, SHEAF(at, 1), 0) };
 	atomic {
-#if MUTATION != OPEN_RELAXED
+#ifndef OPEN_RELAXED
 		fence(DRAINS_ON);
 #endif
 		store(DRAINS_ON, MAIN(at), 0)

@@ -9,23 +9,23 @@
  * scenario: -DOTHER=1 -DNO_DRAIN -DSTEPS=1
  * scenario: -DSTEPS=2
  * scenario: -DONE_CPU -DOTHER=1 -DSTEPS=1
+ *
+ * mutation: NO_FENCE twice
+ * mutation: FENCE_WITHOUT_ORDER twice
+ * mutation: FENCE_WITHOUT_ABORT twice
+ * mutation: NO_SECOND_LOOK lost
+ * mutation: READ_EARLY lost
+ * mutation: OPEN_RELAXED lost
+ * mutation: MARK_IS_NULL lost
+ * mutation: MAIN_UNCOMPARED lost
+ * mutation: NO_ABORT miscounted
+ * mutation: INDEX_EARLY lost
+ * mutation: OBJECT_LATE lost
+ * mutation: UNLOCK_RELAXED lost
  */
 #define NR_SHEAVES	3
 
-#define NO_FENCE	1 /* mutation: twice */
-#define FENCE_WITHOUT_ORDER	2 /* mutation: twice */
-#define FENCE_WITHOUT_ABORT	3 /* mutation: twice */
-#define NO_SECOND_LOOK	4 /* mutation: lost */
-#define READ_EARLY	5 /* mutation: lost */
-#define OPEN_RELAXED	6 /* mutation: lost */
-#define MARK_IS_NULL	7 /* mutation: lost */
-#define MAIN_UNCOMPARED	8 /* mutation: lost */
-#define NO_ABORT	9 /* mutation: miscounted */
-#define INDEX_EARLY	10 /* mutation: lost */
-#define OBJECT_LATE	11 /* mutation: lost */
-#define UNLOCK_RELAXED	12 /* mutation: lost */
-
-#if MUTATION == MARK_IS_NULL
+#ifdef MARK_IS_NULL
 #define MARK	0
 #else
 #define MARK	CLOSED
@@ -43,7 +43,7 @@
 proctype drain()
 {
 	byte at, first, second, closed, word;
-#if MUTATION == READ_EARLY
+#ifdef READ_EARLY
 	byte seen[4];
 #endif
 
@@ -53,7 +53,7 @@ proctype drain()
 		at = 0;
 		do
 		:: at < 2 ->
-#if MUTATION == READ_EARLY
+#ifdef READ_EARLY
 			atomic {
 				if
 				:: LOAD(DRAINS_ON, MAIN(at)) != MARK ->
@@ -74,7 +74,7 @@ proctype drain()
 		:: else
 		fi;
 		membarrier()
-#if MUTATION == NO_SECOND_LOOK
+#ifdef NO_SECOND_LOOK
 		; break
 #endif
 	od;

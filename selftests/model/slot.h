@@ -50,7 +50,7 @@ inline harvest(c, s)
 /* The end of a critical section. mm/internal.h unlock() */
 inline unlock(c)
 {
-#if MUTATION != UNLOCK_RELAXED
+#ifndef UNLOCK_RELAXED
 	fence(c)
 #else
 	skip
@@ -83,7 +83,7 @@ inline hand_in(o)
 
 /* --- sequences: arch/x86/include/asm/rseq.h, and arm64's --- */
 
-#if MUTATION == NO_ABORT
+#ifdef NO_ABORT
 #define ABORTED		false
 #else
 #define ABORTED		(in_sequence[cpu] != me)
@@ -101,11 +101,11 @@ inline migrate()
 /* RSEQ_BEGIN: rseq_cs = descriptor; index = cpu_id. Or it is interrupted. */
 inline begin()
 {
-#if MUTATION != INDEX_EARLY
+#ifndef INDEX_EARLY
 	migrate();
 #endif
 	index = cpu;
-#if MUTATION == INDEX_EARLY
+#ifdef INDEX_EARLY
 	migrate();
 #endif
 	if
@@ -150,7 +150,7 @@ inline push()
 	{
 		atomic {
 			word = (m -> LOAD(cpu, WORD(m)) : 1);
-#if MUTATION != OBJECT_LATE
+#ifndef OBJECT_LATE
 			if
 			:: !COUNT(word) -> store(cpu, OBJECT(m), object)
 			:: else
@@ -163,7 +163,7 @@ inline push()
 				store(cpu, WORD(m), word + 2 + 1);
 				uncounted_pushes++;
 				hand_in(object);
-#if MUTATION == OBJECT_LATE
+#ifdef OBJECT_LATE
 				late = m; late_object = object;
 #endif
 				object = 0
@@ -172,7 +172,7 @@ inline push()
 			m = 0; word = 0; index = 0
 		}
 	} unless { atomic { ABORTED -> m = 0; word = 0; index = 0 } };
-#if MUTATION == OBJECT_LATE
+#ifdef OBJECT_LATE
 	atomic {
 		if
 		:: late -> store(cpu, OBJECT(late), late_object); late = 0
@@ -191,7 +191,7 @@ inline update(place, old, at, new)
 	atomic {
 		begin();
 		done = v_main != CLOSED && index == v_index;
-#if MUTATION != MAIN_UNCOMPARED
+#ifndef MAIN_UNCOMPARED
 		done = done && LOAD(cpu, MAIN(index)) == v_main;
 #endif
 		index = 0
@@ -384,7 +384,7 @@ inline free_slow()
 /* mm/kmalloc.c: so many allocations and frees, in any order that can be */
 proctype thread(byte me; byte steps)
 {
-#if MUTATION == OBJECT_LATE
+#ifdef OBJECT_LATE
 	byte late, late_object;
 #endif
 	byte cpu, index, m, word, object, mine, s;
