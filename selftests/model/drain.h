@@ -4,6 +4,12 @@
  * be true when all have ended.
  */
 
+#if defined(NO_FENCE)
+#define IS_FENCED(at)	false
+#elif !defined(IS_FENCED)
+#define IS_FENCED(at)	true
+#endif
+
 /* membarrier(PRIVATE_EXPEDITED_RSEQ): a CPU after the other */
 inline membarrier()
 {
@@ -11,32 +17,51 @@ inline membarrier()
 	do
 	:: at < 2 ->
 		atomic {
-#ifdef NO_FENCE
-			skip;
-#else
+			if
+			:: IS_FENCED(at) ->
 #ifndef FENCE_WITHOUT_ORDER
-			fence(at);
+				fence(at);
 #endif
 #ifndef FENCE_WITHOUT_ABORT
-			in_sequence[at] = 0;
+				in_sequence[at] = 0
 #endif
-#endif
+			:: else
+			fi;
 			at++
 		}
 	:: else -> break
 	od
 }
 
-/* close_slot(); *closed* of them */
+/* close_slot(), one of the *closed* */
 inline close_slot()
 {
+#ifdef OPENED_AS_SEEN
+	main_seen[at] = LOAD(DRAINS_ON, MAIN(at));
+#endif
 	atomic {
 		if
-		:: LOAD(DRAINS_ON, MAIN(at)) != MARK ->
+		:: LOAD(DRAINS_ON, MAIN(at)) != MARK && IS_WANTED(at) ->
 			store(DRAINS_ON, MAIN(at), MARK);
-			closed++
+			closed = closed | BIT(at)
 		:: else
+#ifdef PICKED
+		:: true
+#endif
 		fi
+	}
+}
+
+/* open_slot(), where the fence was refused */
+inline open_slot()
+{
+	atomic {
+		fence(DRAINS_ON);
+#ifdef OPENED_AS_SEEN
+		mem[MAIN(at)] = main_seen[at]
+#elif !defined(LEFT_CLOSED)
+		mem[MAIN(at)] = 0
+#endif
 	}
 }
 
@@ -70,6 +95,9 @@ inline look_into_slot()
 /* take_slot() */
 inline take_slot()
 {
+#ifdef OPENED_EARLY
+	atomic { fence(DRAINS_ON); store(DRAINS_ON, MAIN(at), 0) };
+#endif
 #ifdef READ_EARLY
 	first = seen[2 * at];
 	second = seen[2 * at + 1];
@@ -82,9 +110,76 @@ inline take_slot()
 #ifndef OPEN_RELAXED
 		fence(DRAINS_ON);
 #endif
+#ifndef OPENED_EARLY
 		store(DRAINS_ON, MAIN(at), 0)
+#endif
 	};
 	atomic { flush_sheaf(first); flush_sheaf(second) }
+}
+
+/* Steps 1 to 3; is the fence *refused*? close_slots() */
+inline close_slots()
+{
+	do
+	:: true ->
+		closed = 0;
+		at = 0;
+		do
+		:: at < 2 ->
+#ifdef READ_EARLY
+			atomic {
+				if
+				:: LOAD(DRAINS_ON, MAIN(at)) != MARK ->
+					look_into_slot();
+					seen[2 * at] = first;
+					seen[2 * at + 1] = second
+				:: else
+				fi;
+				first = 0; second = 0
+			};
+#endif
+			close_slot();
+			at++
+		:: else -> break
+		od;
+		if
+		:: !closed -> break
+		:: else
+		fi;
+		if
+#ifdef MAY_BE_REFUSED
+		:: refused = true; break
+#endif
+		:: membarrier()
+		fi
+#if defined(NO_SECOND_LOOK) || defined(PICKED)
+		; break
+#endif
+	od
+}
+
+/* drain_closed() */
+inline drain_closed()
+{
+	close_slots();
+	at = 0;
+	do
+	:: at < 2 ->
+		if
+#ifdef NO_SECOND_LOOK
+		:: closed & BIT(at) -> take_slot()
+#else
+		:: LOAD(DRAINS_ON, MAIN(at)) == MARK ->
+			if
+			:: refused -> open_slot()
+			:: else -> take_slot()
+			fi
+#endif
+		:: else
+		fi;
+		at++
+	:: else -> break
+	od
 }
 
 /* Objects and sheaves that the set @seen has, @i among them already? */
@@ -107,4 +202,36 @@ inline see_sheaf(i)
 		fi
 	:: else
 	fi
+}
+
+/* When all have ended. */
+inline check_all()
+{
+	fence(0); fence(1); fence(DRAINS_ON);
+	objects = out;
+	twice = twice || (objects & slab);
+	objects = objects | slab;
+	sheaves = unused;
+	at = 0;
+	do
+	:: at < 2 ->
+		look_into_slot();
+		/* main is one of the two, or none. */
+		word = mem[MAIN(at)];
+		shut = word == CLOSED;
+		assert(!shut);
+		twice = twice || (word && word != first && word != second);
+		see_sheaf(first);
+		see_sheaf(second);
+		at++
+	:: else -> break
+	od;
+	first = (filled & 2 -> 1 : 0); see_sheaf(first);
+	first = (filled & 4 -> 2 : 0); see_sheaf(first);
+	first = (filled & 8 -> 3 : 0); see_sheaf(first);
+	assert(!twice);
+	lost = objects != 6 || sheaves != 14;
+	assert(!lost);
+	miscounted = uncounted_pops || uncounted_pushes;
+	assert(!miscounted)
 }

@@ -61,7 +61,7 @@
 
 hidden byte new;			/* no state: within one atomic step */
 bool list_lock;
-bool slot[NR_CPUS];			/* is the slab the active one there? */
+bool slot[NR_CPUS];			/* is it the active one there? */
 bool is_owned;				/* by a slot or a thread */
 bool is_free;				/* it is no slab: its pages are free */
 byte out;				/* objects that the program has */

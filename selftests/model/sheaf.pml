@@ -15,9 +15,9 @@
  * mutation: FENCE_WITHOUT_ABORT twice
  * mutation: NO_SECOND_LOOK lost
  * mutation: READ_EARLY lost
- * mutation: OPEN_RELAXED lost
+ * mutation: OPEN_RELAXED twice
  * mutation: MARK_IS_NULL lost
- * mutation: MAIN_UNCOMPARED lost
+ * mutation: MAIN_UNCOMPARED twice
  * mutation: NO_ABORT miscounted
  * mutation: INDEX_EARLY lost
  * mutation: OBJECT_LATE lost
@@ -30,6 +30,7 @@
 #else
 #define MARK	CLOSED
 #endif
+#define IS_WANTED(at)	true
 #ifndef ONE_CPU
 #define IS_UP(cpu)	true
 #else
@@ -43,48 +44,12 @@
 proctype drain()
 {
 	byte at, first, second, closed, word;
+	bool refused;
 #ifdef READ_EARLY
 	byte seen[4];
 #endif
 
-	do
-	:: true ->
-		closed = 0;
-		at = 0;
-		do
-		:: at < 2 ->
-#ifdef READ_EARLY
-			atomic {
-				if
-				:: LOAD(DRAINS_ON, MAIN(at)) != MARK ->
-					look_into_slot();
-					seen[2 * at] = first;
-					seen[2 * at + 1] = second
-				:: else
-				fi;
-				first = 0; second = 0
-			};
-#endif
-			close_slot();
-			at++
-		:: else -> break
-		od;
-		if
-		:: !closed -> break
-		:: else
-		fi;
-		membarrier()
-#ifdef NO_SECOND_LOOK
-		; break
-#endif
-	od;
-	at = 0;
-	do
-	:: at < 2 ->
-		take_slot();
-		at++
-	:: else -> break
-	od
+	drain_closed()
 }
 
 init {
@@ -100,37 +65,14 @@ init {
 		held[1] = 1;
 		unused = BIT(3);
 		slab = BIT(2);
-		run thread(1, STEPS);
+		run thread(1, STEPS, 0);
 #ifdef OTHER
-		run thread(2, OTHER);
+		run thread(2, OTHER, 0);
 #endif
 #ifndef NO_DRAIN
 		run drain()
 #endif
 	};
 	_nr_pr == 2;
-	atomic {
-		fence(0); fence(1); fence(2);
-		objects = out;
-		twice = twice || (objects & slab);
-		objects = objects | slab;
-		sheaves = unused;
-		at = 0;
-		do
-		:: at < 2 ->
-			look_into_slot();
-			see_sheaf(first);
-			see_sheaf(second);
-			at++
-		:: else -> break
-		od;
-		first = (filled & 2 -> 1 : 0); see_sheaf(first);
-		first = (filled & 4 -> 2 : 0); see_sheaf(first);
-		first = (filled & 8 -> 3 : 0); see_sheaf(first);
-		assert(!twice);
-		lost = objects != 6 || sheaves != 14;
-		assert(!lost);
-		miscounted = uncounted_pops || uncounted_pushes;
-		assert(!miscounted)
-	}
+	atomic { check_all() }
 }

@@ -30,9 +30,10 @@ byte slab;				/* objects in it */
 byte out;				/* objects that a program has */
 byte held[NR_SHEAVES + 1];		/* objects, when it went into a slot */
 byte uncounted_pops, uncounted_pushes;
+byte runs_on[3];			/* threads: the CPU */
 
 /* What must never be. */
-bool twice, lost, miscounted;
+bool twice, lost, miscounted, shut;
 
 /* mm/sheaf.c harvest(): of a sheaf in hand */
 inline harvest(c, s)
@@ -89,13 +90,32 @@ inline hand_in(o)
 #define ABORTED		(in_sequence[cpu] != me)
 #endif
 
+#define cpu		runs_on[me]
+
+#ifndef BY_CID
+#define INDEX		cpu
+#define renumber()	skip
+#else
+/* mm_cid: any number, as there is one thread; the kernel orders its CPUs. */
+byte cid;
+#define INDEX		cid
+inline renumber()
+{
+	if
+	:: true
+	:: fence(0); fence(1); cid = 1 - cid
+	fi
+}
+#endif
+
 /* The thread may be moved: to where its stores are seen, then. */
 inline migrate()
 {
 	if
 	:: true
 	:: IS_UP(1 - cpu) -> fence(cpu); cpu = 1 - cpu
-	fi
+	fi;
+	renumber()
 }
 
 /* RSEQ_BEGIN: rseq_cs = descriptor; index = cpu_id. Or it is interrupted. */
@@ -104,7 +124,7 @@ inline begin()
 #ifndef INDEX_EARLY
 	migrate();
 #endif
-	index = cpu;
+	index = INDEX;
 #ifdef INDEX_EARLY
 	migrate();
 #endif
@@ -212,7 +232,11 @@ inline update(place, old, at, new)
 /* percpu_view() */
 inline view()
 {
-	atomic { migrate(); v_index = cpu; v_main = LOAD(cpu, MAIN(cpu)) };
+	atomic {
+		migrate();
+		v_index = INDEX;
+		v_main = LOAD(cpu, MAIN(v_index))
+	};
 	atomic {
 		v_where = SHEAF(v_index, v_main &&
 				v_main == LOAD(cpu, SHEAF(v_index, 0)));
@@ -382,12 +406,12 @@ inline free_slow()
 }
 
 /* mm/kmalloc.c: so many allocations and frees, in any order that can be */
-proctype thread(byte me; byte steps)
+proctype thread(byte me; byte steps; byte mine)
 {
 #ifdef OBJECT_LATE
 	byte late, late_object;
 #endif
-	byte cpu, index, m, word, object, mine, s;
+	byte index, m, word, object, s;
 	byte v_index, v_main, v_spare, v_where;
 	bool done;
 
