@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The restartable sequences by themselves, on slots of this test's own.
+ * The restartable sequences by themselves, on slots of this test's own, which
+ * are found by cpu_id and by mm_cid.
  *
  * At each step of each sequence the thread is stopped inside; then something
  * happens to it (it is preempted on its CPU, migrated, or signalled), and
@@ -8,6 +9,9 @@
  * first one not been aborted, it would commit what it saw before: an object
  * popped twice, one overwritten, a word changed that is no longer the same. So
  * it has to end with nothing done, and the other one as if it had been alone.
+ *
+ * Where nothing happens to it but a delay, both do what they are to do, each on
+ * a slot of its own.
  */
 #define _GNU_SOURCE
 #include "helpers.h"
@@ -27,6 +31,7 @@ extern u32 inject_trap;
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/rseq.h>
 #include <time.h>
@@ -34,19 +39,32 @@ extern u32 inject_trap;
 
 u32 inject_passed[8], inject_delay, inject_spin, inject_reached, inject_trap;
 
-#define STEPS	4
-#define ROW	5
+#define STEPS		4
+#define ROW		5
+
+/* Older headers have neither. */
+#define RSEQ_MM_CID	24
+#ifndef AT_RSEQ_FEATURE_SIZE
+#define AT_RSEQ_FEATURE_SIZE	27
+#endif
 
 static struct percpu pc;
+static u32 nr_indices;
 static int cpus[2];		/* that this test may use; equal if one */
 static const char *no_rseq;
 
 /* --- slots --- */
 
-static struct slot *slot_on(int cpu)
+static struct slot *slot_of_index(u32 index)
 {
-	return (struct slot *)(pc.slots + ((size_t)cpu << SLOTS_SHIFT) +
+	return (struct slot *)(pc.slots + ((size_t)index << SLOTS_SHIFT) +
 			       slot_at(ROW));
+}
+
+/* Its sheaf, in memory of the same index that is no slot of this test. */
+static struct sheaf *sheaf_of_index(u32 index)
+{
+	return (struct sheaf *)(slot_of_index(index) + 1);
 }
 
 static void find_cpus(void)
@@ -76,7 +94,7 @@ extern const unsigned int __rseq_size __attribute__((weak));
 
 static void setup(void)
 {
-	size_t bytes = (size_t)CPU_SETSIZE << SLOTS_SHIFT;
+	size_t bytes;
 
 	if (forced_fallback())
 		no_rseq = "RN_PERCPU=fallback";
@@ -84,8 +102,9 @@ static void setup(void)
 		no_rseq = "there is no rseq";
 	if (no_rseq)
 		return;
+	nr_indices = sysconf(_SC_NPROCESSORS_CONF);
+	bytes = (size_t)nr_indices << SLOTS_SHIFT;
 	pc.rseq = __rseq_offset;
-	pc.index = __rseq_offset + offsetof(struct rseq, cpu_id);
 	pc.slots = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE |
 			MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (pc.slots == MAP_FAILED)
@@ -93,182 +112,218 @@ static void setup(void)
 	find_cpus();
 }
 
-/* The sheaf of the i-th CPU, empty. */
-static struct sheaf *new_sheaf(int i, unsigned int capacity)
+/* As mm/percpu.c finds it. */
+static bool has_mm_cid(void)
 {
-	static u64 memory[2][2 + 64];
-	struct sheaf *s = (struct sheaf *)memory[i];
-
-	ck_assert_uint_le(capacity, 64);
-	s->word = 0;
-	s->capacity = capacity;
-	return s;
+	return getauxval(AT_RSEQ_FEATURE_SIZE) >= RSEQ_MM_CID + sizeof(u32);
 }
 
-/* Objects are numbers: 100, 101, ... on one CPU, 200, ... on the other. */
+static void by_cpu_id(void)
+{
+	pc.index = __rseq_offset + offsetof(struct rseq, cpu_id);
+}
+
+static void by_mm_cid(void)
+{
+	pc.index = __rseq_offset + RSEQ_MM_CID;
+}
+
+static void new_slot(u32 index, unsigned int capacity)
+{
+	struct sheaf *s = sheaf_of_index(index);
+
+	s->word = 0;
+	s->capacity = capacity;
+	*slot_of_index(index) = (struct slot){ .main = s, .sheaf = { s } };
+}
+
+/* Objects are numbers. */
 static void *object(unsigned long n)
 {
 	return (void *)n;
 }
 
-static void fill_slot(int i, unsigned int n)
-{
-	struct slot *slot = slot_on(cpus[i]);
-	struct sheaf *s = new_sheaf(i, 8);
+#define FIRST	100UL
+#define FILLED	3
 
-	for (unsigned int k = 0; k < n; k++)
-		sheaf_add(s, object(100 * (i + 1) + k));
-	*slot = (struct slot){ .main = s, .sheaf = { s, NULL } };
+static void fill_slots(void)
+{
+	for (u32 i = 0; i < nr_indices; i++) {
+		new_slot(i, 8);
+		for (unsigned int k = 0; k < FILLED; k++)
+			sheaf_add(sheaf_of_index(i), object(FIRST + k));
+	}
 }
 
-/* --- the three sequences, each with what happens beside it --- */
-
-#define MAIN	offsetof(struct slot, main)
-#define ACTIVE	offsetof(struct slot, active)
-#define MINE	((u64)0x1000)
-#define THEIRS	((u64)0x2000)
-
-static bool change_active(u64 new)
+static bool is_as_filled(u32 index)
 {
-	u64 main = (u64)slot_on(cpus[0])->main;
-
-	return rseq_update(&pc, slot_at(ROW), cpus[0], MAIN, main, ACTIVE, 0,
-			   ACTIVE, new);
+	return sheaf_of_index(index)->word == FILLED &&
+		!slot_of_index(index)->active;
 }
 
-static u64 popped_by_victim, popped_beside;
-static bool done_by_victim, done_beside;
+/* --- the three sequences --- */
 
-static void victim_pops(void)
+#define VICTIM	0x1000UL
+#define BESIDE	0x2000UL
+
+/* Each returns what it leaves in its slot, or 0 when it did nothing. */
+static u64 pop(u64 who)
 {
-	popped_by_victim = (u64)rseq_pop(&pc, slot_at(ROW));
+	(void)who;
+	return (u64)rseq_pop(&pc, slot_at(ROW));
 }
 
-static void pop_beside(void)
+static u64 left_by_pop(u32 index)
 {
-	popped_beside = (u64)rseq_pop(&pc, slot_at(ROW));
+	struct sheaf *s = sheaf_of_index(index);
+
+	ck_assert_uint_eq(sheaf_count(s), FILLED - 1);
+	ck_assert_uint_eq(sheaf_operations(s), 1);
+	return (u64)s->objects[FILLED - 1];
 }
 
-static void check_pop(void)
+static u64 push(u64 who)
 {
-	ck_assert_uint_eq(popped_beside, 102);
-	ck_assert_uint_eq(popped_by_victim, 0);
-	ck_assert_uint_eq(sheaf_count(slot_on(cpus[0])->main), 2);
+	return rseq_push(&pc, slot_at(ROW), object(who)) ? who : 0;
 }
 
-static void victim_pushes(void)
+static u64 left_by_push(u32 index)
 {
-	done_by_victim = rseq_push(&pc, slot_at(ROW), object(7));
+	struct sheaf *s = sheaf_of_index(index);
+
+	ck_assert_uint_eq(sheaf_count(s), FILLED + 1);
+	ck_assert_uint_eq(sheaf_operations(s), 1);
+	return (u64)s->objects[FILLED];
 }
 
-static void push_beside(void)
+static u64 update(u64 who)
 {
-	done_beside = rseq_push(&pc, slot_at(ROW), object(8));
+	size_t main = offsetof(struct slot, main);
+	size_t active = offsetof(struct slot, active);
+	u32 index = rseq_read(pc.index);
+
+	return rseq_update(&pc, slot_at(ROW), index, main,
+			   (u64)sheaf_of_index(index), active, 0, active,
+			   who) ? who : 0;
 }
 
-static void check_push(void)
+static u64 left_by_update(u32 index)
 {
-	struct sheaf *s = slot_on(cpus[0])->main;
-
-	ck_assert(done_beside);
-	ck_assert(!done_by_victim);
-	ck_assert_ptr_eq(s->objects[3], object(8));
-	ck_assert_uint_eq(sheaf_count(s), 4);
-}
-
-static void victim_updates(void)
-{
-	done_by_victim = change_active(MINE);
-}
-
-static void update_beside(void)
-{
-	done_beside = change_active(THEIRS);
-}
-
-static void check_update(void)
-{
-	ck_assert(done_beside);
-	ck_assert(!done_by_victim);
-	ck_assert_uint_eq((u64)slot_on(cpus[0])->active, THEIRS);
+	ck_assert_uint_eq(sheaf_of_index(index)->word, FILLED);
+	return (u64)slot_of_index(index)->active;
 }
 
 static const struct sequence {
 	const char *name;
-	void (*victim)(void);
-	void (*beside)(void);
-	void (*check)(void);
+	u64 (*run)(u64 who);
+	u64 (*left)(u32 index);
 } sequences[] = {
-	{ "pop", victim_pops, pop_beside, check_pop },
-	{ "push", victim_pushes, push_beside, check_push },
-	{ "update", victim_updates, update_beside, check_update },
+	{ "pop", pop, left_by_pop },
+	{ "push", push, left_by_push },
+	{ "update", update, left_by_update },
 };
 
 static const struct sequence *seq;	/* of the running test */
-static u64 aborts_before;
+static u64 aborts_before, by_victim, beside;
 
 static void prepare(int i)
 {
 	seq = &sequences[i / STEPS];
-	fill_slot(0, 3);
-	if (cpus[1] != cpus[0])
-		fill_slot(1, 3);
+	fill_slots();
 	memset(inject_passed, 0, sizeof(inject_passed));
+	inject_reached = 0;
 	aborts_before = READ_ONCE(rseq_aborts);
+	by_victim = beside = 0;
 }
 
-/* The other CPU, which the victim may have come to, is as it was. */
+/* Until it is done: by chance it may be aborted, too. */
+static void run_beside(void)
+{
+	while (!beside)
+		beside = seq->run(BESIDE);
+}
+
+/* @nr slots are what the sequences have left, all others as they were. */
+static void expect_done(unsigned int nr)
+{
+	unsigned int changed = 0;
+	u64 left = 0;
+
+	for (u32 i = 0; i < nr_indices; i++) {
+		if (is_as_filled(i))
+			continue;
+		changed++;
+		left += seq->left(i);
+	}
+	ck_assert_uint_eq(changed, nr);
+	ck_assert_uint_eq(left, by_victim + beside);
+}
+
 static void expect_given_up(int step)
 {
-	struct sheaf *main = slot_on(cpus[0])->main;
-
 	ck_assert_msg(READ_ONCE(rseq_aborts) > aborts_before,
 		      "%s, step %d: no abort", seq->name, step);
-	seq->check();
-	ck_assert_uint_eq(sheaf_operations(main),
-			  seq->check == check_update ? 0 : 1);
-	if (cpus[1] == cpus[0])
-		return;
-	ck_assert_uint_eq(slot_on(cpus[1])->main->word, 3);
-	ck_assert_ptr_null(slot_on(cpus[1])->active);
+	ck_assert_uint_eq(by_victim, 0);
+	expect_done(1);
 }
 
 /* --- stopped, and something happens --- */
 
+/* Once it was at the step; something may happen to it before by chance. */
 static void *run_victim(void *arg)
 {
 	pin(cpus[0]);
-	seq->victim();
-	return NULL;
+	do {
+		by_victim = seq->run(VICTIM);
+	} while (!by_victim && !READ_ONCE(inject_reached));
+	return arg;
 }
 
-static void wait_until_inside(int step)
+/* It turns round and round at @step on its CPU. */
+static pthread_t stop_victim(int step)
 {
+	pthread_t victim;
+
+	WRITE_ONCE(inject_spin, step);
+	ck_assert_int_eq(pthread_create(&victim, NULL, run_victim, NULL), 0);
+	pin(cpus[1]);
 	while (READ_ONCE(inject_reached) != (u32)step)
 		usleep(100);
+	return victim;
 }
 
-/*
- * The victim turns round and round at @step on a CPU that we then want too.
- * It can only be off it now if it was preempted there.
- */
+/* It goes on, where it is not aborted. */
+static void let_go(pthread_t victim)
+{
+	WRITE_ONCE(inject_spin, 0);
+	pthread_join(victim, NULL);
+}
+
+/* The CPU is ours now: it can only be off it if it was preempted there. */
 START_TEST(preempted)
 {
 	int step = _i % STEPS + 1;
 	pthread_t victim;
 
 	prepare(_i);
-	WRITE_ONCE(inject_spin, step);
-	ck_assert_int_eq(pthread_create(&victim, NULL, run_victim, NULL), 0);
-	wait_until_inside(step);
+	victim = stop_victim(step);
 	pin(cpus[0]);
 	ck_assert_int_eq(sched_getcpu(), cpus[0]);
 	WRITE_ONCE(inject_spin, 0);
-	seq->beside();
-	pthread_join(victim, NULL);
+	run_beside();
+	let_go(victim);
 	expect_given_up(step);
 }
 END_TEST
+
+static bool one_cpu(const char *test, int i)
+{
+	if (cpus[0] != cpus[1])
+		return false;
+	if (!i)
+		skip_part(test, "one CPU only");
+	return true;
+}
 
 START_TEST(migrated)
 {
@@ -276,16 +331,10 @@ START_TEST(migrated)
 	pthread_t victim;
 	cpu_set_t other;
 
-	if (cpus[0] == cpus[1]) {
-		if (!_i)
-			skip_part("migrated", "one CPU only");
+	if (one_cpu("migrated", _i))
 		return;
-	}
 	prepare(_i);
-	WRITE_ONCE(inject_spin, step);
-	ck_assert_int_eq(pthread_create(&victim, NULL, run_victim, NULL), 0);
-	pin(cpus[1]);
-	wait_until_inside(step);
+	victim = stop_victim(step);
 	CPU_ZERO(&other);
 	CPU_SET(cpus[1], &other);
 	ck_assert_int_eq(pthread_setaffinity_np(victim, sizeof(other), &other),
@@ -293,9 +342,29 @@ START_TEST(migrated)
 	/* The CPU that it left is ours. */
 	pin(cpus[0]);
 	WRITE_ONCE(inject_spin, 0);
-	seq->beside();
-	pthread_join(victim, NULL);
+	run_beside();
+	let_go(victim);
 	expect_given_up(step);
+}
+END_TEST
+
+/* It goes on beside us. Where it was preempted by chance, once more. */
+START_TEST(delayed)
+{
+	pthread_t victim;
+
+	if (one_cpu("delayed", _i))
+		return;
+	for (int i = 0; i < 1000 && !by_victim; i++) {
+		prepare(_i);
+		victim = stop_victim(_i % STEPS + 1);
+		usleep(1000);
+		WRITE_ONCE(inject_spin, 0);
+		run_beside();
+		let_go(victim);
+		expect_done(1 + (by_victim != 0));
+	}
+	ck_assert_uint_ne(by_victim, 0);
 }
 END_TEST
 
@@ -311,7 +380,7 @@ static void on_trap(int signal)
 		_exit(1);
 	}
 	inject_trap = 0;
-	seq->beside();
+	run_beside();
 }
 
 START_TEST(signalled)
@@ -323,7 +392,8 @@ START_TEST(signalled)
 	prepare(_i);
 	sigaction(SIGILL, &action, NULL);
 	inject_trap = step;
-	seq->victim();
+	while (!trapped && !by_victim)
+		by_victim = seq->run(VICTIM);
 	ck_assert_int_eq(trapped, 1);
 	expect_given_up(step);
 }
@@ -337,7 +407,7 @@ START_TEST(undisturbed)
 		u64 aborts;
 
 		prepare(i);
-		seq->victim();
+		by_victim = seq->run(VICTIM);
 		aborts = READ_ONCE(rseq_aborts) - aborts_before;
 		for (int step = 1; step <= STEPS; step++) {
 			ck_assert_uint_ge(inject_passed[step] + aborts, 1);
@@ -408,9 +478,9 @@ static void scatter(pthread_t *t, uint64_t *random)
 	pthread_setaffinity_np(*t, sizeof(one), &one);
 }
 
-static unsigned int collect(int cpu, bool seen[OBJECTS])
+static unsigned int collect(u32 index, bool seen[OBJECTS])
 {
-	struct sheaf *s = slot_on(cpu)->main;
+	struct sheaf *s = sheaf_of_index(index);
 
 	for (unsigned int i = 0; i < sheaf_count(s); i++) {
 		u64 o = (u64)s->objects[i];
@@ -426,17 +496,17 @@ START_TEST(all_at_once)
 {
 	struct sigaction action = { .sa_handler = on_timer,
 				    .sa_flags = SA_RESTART };
-	u64 operations, before = READ_ONCE(rseq_aborts);
+	u64 operations = 0, before = READ_ONCE(rseq_aborts);
 	bool seen[OBJECTS] = { false };
 	unsigned int found = 0;
 	pthread_t t[THREADS];
 	uint64_t random = 5;
 
 	sigaction(SIGUSR1, &action, NULL);
-	for (int i = 0; i < 2; i++)
-		slot_on(cpus[i])->main = new_sheaf(i, OBJECTS);
+	for (u32 i = 0; i < nr_indices; i++)
+		new_slot(i, OBJECTS);
 	for (unsigned long o = 1; o <= OBJECTS; o++)
-		sheaf_add(slot_on(cpus[0])->main, object(o));
+		sheaf_add(sheaf_of_index(rseq_read(pc.index)), object(o));
 	inject_delay = 20;
 	for (int i = 0; i < THREADS; i++)
 		pthread_create(&t[i], NULL, pop_and_push, NULL);
@@ -447,21 +517,34 @@ START_TEST(all_at_once)
 	WRITE_ONCE(stop, true);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
-	for (int i = 0; i <= (cpus[0] != cpus[1]); i++)
-		found += collect(cpus[i], seen);
+	for (u32 i = 0; i < nr_indices; i++) {
+		found += collect(i, seen);
+		operations += sheaf_operations(sheaf_of_index(i));
+	}
 	ck_assert_uint_eq(found, OBJECTS);
-	operations = sheaf_operations(slot_on(cpus[0])->main);
-	if (cpus[0] != cpus[1])
-		operations += sheaf_operations(slot_on(cpus[1])->main);
 	ck_assert_uint_eq(operations, pops + pushes);
 	ck_assert_uint_gt(READ_ONCE(rseq_aborts) - before, 0);
 }
 END_TEST
 
+static void add_all(Suite *s, const char *index, void (*by)(void))
+{
+	TCase *tc = tcase_create(index);
+
+	tcase_add_checked_fixture(tc, by, NULL);
+	tcase_add_loop_test(tc, preempted, 0, 3 * STEPS);
+	tcase_add_loop_test(tc, migrated, 0, 3 * STEPS);
+	tcase_add_loop_test(tc, delayed, 0, 3 * STEPS);
+	tcase_add_loop_test(tc, signalled, 0, 3 * STEPS);
+	tcase_add_test(tc, undisturbed);
+	tcase_add_test(tc, all_at_once);
+	tcase_set_timeout(tc, 30);
+	suite_add_tcase(s, tc);
+}
+
 int main(void)
 {
 	Suite *s;
-	TCase *tc;
 
 	setup();
 	if (no_rseq) {
@@ -469,13 +552,10 @@ int main(void)
 		return 77;
 	}
 	s = suite_create("rseq");
-	tc = tcase_create("rseq");
-	tcase_add_loop_test(tc, preempted, 0, 3 * STEPS);
-	tcase_add_loop_test(tc, migrated, 0, 3 * STEPS);
-	tcase_add_loop_test(tc, signalled, 0, 3 * STEPS);
-	tcase_add_test(tc, undisturbed);
-	tcase_add_test(tc, all_at_once);
-	tcase_set_timeout(tc, 30);
-	suite_add_tcase(s, tc);
+	add_all(s, "cpu_id", by_cpu_id);
+	if (has_mm_cid())
+		add_all(s, "mm_cid", by_mm_cid);
+	else
+		skip_part("mm_cid", "the kernel has no mm_cid");
 	return suite_main(s);
 }
