@@ -2,7 +2,7 @@
 /*
  * Under a debugger that goes step by step (stepi, record, a watchpoint in
  * software). Each step interrupts the thread, so no restartable sequence ever
- * commits: all has to go on without one, and come to an end.
+ * commits: all has to go on without one, and come to an end; by mm_cid, too.
  */
 #define _GNU_SOURCE
 #include "helpers.h"
@@ -43,13 +43,18 @@ static int work(void)
 	return 0;
 }
 
+#define NO_TRACE	77
+#define NO_CID		78
+
 /* Works once as usual, and then once more when its tracer has seen it stop. */
-static _Noreturn void tracee(void)
+static _Noreturn void tracee(bool by_cid)
 {
 	int ret = work();
 
+	if (by_cid && vmstat("percpu_index_mm_cid") != 1)
+		_exit(NO_CID);
 	if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
-		_exit(77);
+		_exit(NO_TRACE);
 	raise(SIGSTOP);
 	_exit(ret ? ret : work());
 }
@@ -81,17 +86,25 @@ START_TEST(single_steps)
 		skip_part("single_steps", "a sanitizer's steps are too many");
 		return;
 	}
+	if (_i && forced_fallback())
+		return;
 	pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (!pid) {
 		/* Time flies: each tick would be stepped through, too. */
 		setenv("RN_DECAY_MS", "-1", 1);
-		tracee();
+		if (_i)
+			setenv("RN_PERCPU", "cid", 1);
+		tracee(_i);
 	}
 	status = step_to_end(pid, &steps);
 	ck_assert_msg(WIFEXITED(status), "ended by signal %d",
 		      WTERMSIG(status));
-	if (WEXITSTATUS(status) == 77) {
+	if (WEXITSTATUS(status) == NO_CID) {
+		skip_part("single_steps", "the kernel has no mm_cid");
+		return;
+	}
+	if (WEXITSTATUS(status) == NO_TRACE) {
 		skip_part("single_steps", "nothing can be traced here");
 		return;
 	}
@@ -106,7 +119,7 @@ int main(void)
 	Suite *s = suite_create("step");
 	TCase *tc = tcase_create("step");
 
-	tcase_add_test(tc, single_steps);
+	tcase_add_loop_test(tc, single_steps, 0, 2);
 	tcase_set_timeout(tc, 60);
 	suite_add_tcase(s, tc);
 	return suite_main(s);
