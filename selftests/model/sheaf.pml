@@ -19,7 +19,7 @@
  * mutation: MARK_IS_NULL lost
  * mutation: MAIN_UNCOMPARED twice
  * mutation: NO_ABORT miscounted
- * mutation: INDEX_EARLY lost
+ * mutation: INDEX_EARLY twice
  * mutation: OBJECT_LATE lost
  * mutation: UNLOCK_RELAXED lost
  */
