@@ -194,7 +194,9 @@ static bool move_it(void)
 	expect_closed();
 	CPU_ZERO(&other);
 	CPU_SET(nth_cpu(0), &other);
-	must(!sched_setaffinity(victim_tid, sizeof(other), &other));
+	/* It may have been preempted, and be no more. */
+	must(!sched_setaffinity(victim_tid, sizeof(other), &other) ||
+	     smp_load_acquire(&ended));
 	wait_for_flag(&ended);
 	return true;
 }
