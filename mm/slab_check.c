@@ -13,11 +13,8 @@
 #include "freelist.h"
 #include "slab_debug.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* --- what is written --- */
 
@@ -54,12 +51,8 @@ static void set_track(const struct rn_cache *c, struct object_meta *m,
 static void make_track(const struct rn_cache *c, struct track *t,
 		       const void *caller)
 {
-	if (!(c->debug & RN_STORE_USER))
-		return;
-	t->when = clock_ms();
-	t->tid = syscall(SYS_gettid);
-	t->cpu = sched_getcpu();
-	t->nr = stack_save(t->frames, caller);
+	if (c->debug & RN_STORE_USER)
+		track_make(t, caller);
 }
 
 static void init_object(const struct rn_cache *c, u8 *object)
@@ -356,7 +349,7 @@ void debug_account(struct rn_cache *c, void *object, size_t size,
 
 void debug_resize(void *p, size_t size, const void *caller)
 {
-	unsigned int row = ptr_to_row(p);
+	unsigned int row = mem_has(p) ? ptr_to_row(p) : 0;
 
 	if (row && row_to_cache(row)->debug)
 		debug_account(row_to_cache(row), p, size, caller);

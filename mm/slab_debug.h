@@ -62,6 +62,9 @@ struct track {
 	const void *frames[STACK_DEPTH];
 };
 
+/* Of now, and of this thread. No lock of ours is held. */
+void track_make(struct track *t, const void *caller);
+
 enum track_of { TRACK_ALLOC, TRACK_FREE, NR_TRACKS };
 
 /**
@@ -133,6 +136,11 @@ struct fault {
 void fault_report(const struct fault *f, const char *fix);
 /* As that, and the end, unless RN_SLAB_DEBUG_ACTION=continue. */
 void fault_handle(const struct fault *f, const char *fix);
+/* One that is of another format, in parts: by one at a time, on stderr. */
+unsigned int report_begin(struct seq *s);
+void report_frames(struct seq *s, const void *const *frames, unsigned int nr);
+void report_cpu(struct seq *s);		/* and thread */
+void report_end(struct seq *s, unsigned int ticket);
 /* An object, and who allocated and freed it. */
 void report_object(const struct rn_cache *c, const struct page *slab,
 		   const void *object);

@@ -30,11 +30,12 @@ static void print_rule(struct seq *s, char c)
 	seq_printf(s, "%s\n", line);
 }
 
-static void print_frame(struct seq *s, const void *frame)
+void report_frames(struct seq *s, const void *const *frames, unsigned int nr)
 {
 	char buf[SYMBOL_LEN];
 
-	seq_printf(s, "\t%s\n", stack_symbol(buf, frame));
+	for (unsigned int i = 0; i < nr; i++)
+		seq_printf(s, "\t%s\n", stack_symbol(buf, frames[i]));
 }
 
 static void print_track(struct seq *s, const char *what,
@@ -47,8 +48,8 @@ static void print_track(struct seq *s, const char *what,
 	seq_printf(s, "%s in %s age=%lu cpu=%u pid=%u\n", what,
 		   t->nr ? stack_symbol(buf, t->frames[0]) : "?",
 		   (unsigned long)(clock_ms() - t->when), t->cpu, t->tid);
-	for (unsigned int i = 1; i < t->nr; i++)
-		print_frame(s, t->frames[i]);
+	if (t->nr)
+		report_frames(s, t->frames + 1, t->nr - 1);
 }
 
 static void print_line(struct seq *s, const char *name, const u8 *at,
@@ -123,19 +124,24 @@ static void print_object(struct seq *s, const struct fault *f)
 	print_bytes(s, "Padding", pad, end, focus);
 }
 
-static void print_trace(struct seq *s, const void *caller)
+void report_cpu(struct seq *s)
 {
-	const void *frames[STACK_DEPTH];
-	unsigned int nr = stack_save(frames, caller);
 	char name[16] = "";
 
 	prctl(PR_GET_NAME, name);
 	seq_printf(s, "CPU: %d PID: %ld Comm: %.15s\n", sched_getcpu(),
 		   syscall(SYS_gettid), name);
+}
+
+static void print_trace(struct seq *s, const void *caller)
+{
+	const void *frames[STACK_DEPTH];
+	unsigned int nr = stack_save(frames, caller);
+
+	report_cpu(s);
 	if (nr)
 		seq_printf(s, "Call Trace:\n");
-	for (unsigned int i = 0; i < nr; i++)
-		print_frame(s, frames[i]);
+	report_frames(s, frames, nr);
 }
 
 /* The bytes that were shown; the object is out of use. */
@@ -170,21 +176,33 @@ static void print_fault(struct seq *s, const struct fault *f)
 	print_trace(s, f->caller);
 }
 
-void fault_report(const struct fault *f, const char *fix)
+unsigned int report_begin(struct seq *s)
 {
 	unsigned int ticket = gate_enter();
-	int saved = errno;
-	struct seq s;
 
 	lock(&report_lock);
-	seq_open(&s, STDERR_FILENO);
+	seq_open(s, STDERR_FILENO);
+	return ticket;
+}
+
+void report_end(struct seq *s, unsigned int ticket)
+{
+	seq_close(s);
+	unlock(&report_lock);
+	gate_exit(ticket);
+}
+
+void fault_report(const struct fault *f, const char *fix)
+{
+	struct seq s;
+	int saved = errno;
+	unsigned int ticket = report_begin(&s);
+
 	print_fault(&s, f);
 	if (fix)
 		print_fix(&s, f, fix);
-	seq_close(&s);
-	unlock(&report_lock);
+	report_end(&s, ticket);
 	errno = saved;
-	gate_exit(ticket);
 }
 
 void fault_handle(const struct fault *f, const char *fix)
@@ -197,20 +215,16 @@ void fault_handle(const struct fault *f, const char *fix)
 void report_object(const struct rn_cache *c, const struct page *slab,
 		   const void *object)
 {
-	unsigned int ticket = gate_enter();
-	int saved = errno;
 	struct seq s;
+	int saved = errno;
+	unsigned int ticket = report_begin(&s);
 
-	lock(&report_lock);
-	seq_open(&s, STDERR_FILENO);
 	seq_printf(&s, "Object %p @offset=%lu of %s\n", object,
 		   offset_in(slab, object), c->name);
 	if (c->debug & RN_STORE_USER)
 		for (int i = 0; i < NR_TRACKS; i++)
 			print_track(&s, i == TRACK_ALLOC ? "Allocated" :
 				    "Freed", &meta_of(c, object)->tracks[i]);
-	seq_close(&s);
-	unlock(&report_lock);
+	report_end(&s, ticket);
 	errno = saved;
-	gate_exit(ticket);
 }

@@ -14,9 +14,12 @@
 #include <dlfcn.h>
 #include <execinfo.h>
 #include <link.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Frames of our own, before the caller's. */
 #define OUR_FRAMES	16
@@ -55,6 +58,14 @@ noinline unsigned int stack_save(const void **frames, const void *caller)
 	return nr;
 }
 
+void track_make(struct track *t, const void *caller)
+{
+	t->when = clock_ms();
+	t->tid = syscall(SYS_gettid);
+	t->cpu = sched_getcpu();
+	t->nr = stack_save(t->frames, caller);
+}
+
 /* A return address is behind the call, perhaps in the next function. */
 const char *stack_symbol(char buf[SYMBOL_LEN], const void *address)
 {
@@ -82,6 +93,6 @@ const char *stack_symbol(char buf[SYMBOL_LEN], const void *address)
 /* The first moment at which that can be done, and before threads. */
 static __attribute__((constructor)) void prepare_constructor(void)
 {
-	if (secure_getenv("RN_SLAB_DEBUG"))
+	if (secure_getenv("RN_SLAB_DEBUG") || secure_getenv("RN_KFENCE"))
 		stack_prepare();
 }
