@@ -3,6 +3,7 @@
  * Objects of caches: the fast paths, and the checks in front of the slow ones,
  * as kmalloc.c has them for sizes.
  */
+#include "kfence.h"
 #include "slab_hooks.h"
 #include "tracepoint.h"
 
@@ -82,18 +83,34 @@ RN_API void *rn_cache_alloc_node(struct rn_cache *cache, rn_gfp_t flags,
 	return cache_alloc_slow(cache, flags, node);
 }
 
-static noinline void cache_free_slow(struct rn_cache *cache, void *object)
+/* Of what is guarded and not out, any: that is reported when it is freed. */
+static const struct rn_cache *cache_of(const struct rn_cache *cache,
+				       const void *object)
 {
 	unsigned int row = mem_has(object) ? ptr_to_row(object) : 0;
+	const char *start;
+	size_t size;
+
+	if (kfence_has(object))
+		kfence_find(object, &start, &size, &cache);
+	else
+		cache = row ? row_to_cache(row) : NULL;
+	return cache;
+}
+
+static noinline void cache_free_slow(struct rn_cache *cache, void *object)
+{
+	const struct rn_cache *of;
 
 	if (!object)
 		return;
-	if (!row)
+	of = cache_of(cache, object);
+	if (!of)
 		bug("BUG %s: invalid free of %p: not an object of any cache",
 		    cache->name, object);
-	if (row_to_cache(row) != cache)
+	if (of != cache)
 		bug("BUG %s: invalid free of %p: it belongs to cache %s",
-		    cache->name, object, row_to_cache(row)->name);
+		    cache->name, object, of->name);
 	trace_kmem(kmem_cache_free, CALL_SITE, object, cache);
 	if (!fast_free(object))
 		free_checked(object, CALL_SITE);

@@ -4,7 +4,7 @@
  * it should be, what is a pointer, and which objects are left.
  */
 #include "freelist.h"
-#include "slab_debug.h"
+#include "kfence.h"
 
 #include <stdio.h>
 
@@ -148,7 +148,8 @@ static void dump_object(const void *p, unsigned int row)
  * and freed it, where the cache keeps that (RN_STORE_USER).
  *
  * Context: MT-safe, not async-signal-safe.
- * Return: 0; -ENOENT for an address that is not in a slab.
+ * Return: 0; -ENOENT for an address that is not in a slab, nor that of an object
+ * between guard pages.
  */
 RN_API int rn_dump_obj(const void *p)
 {
@@ -156,6 +157,8 @@ RN_API int rn_dump_obj(const void *p)
 	unsigned int row, ticket;
 
 	mm_init();
+	if (kfence_has(p))
+		return kfence_dump(p);
 	if (mm_init_error() || !mem_has(p)) {
 		report("%p: not memory of this library", p);
 		return -ENOENT;
