@@ -110,18 +110,36 @@ bool kfence_is_full(void)
 
 /* --- what is around an object --- */
 
-static void set_pattern(char *from, const char *to)
+static void set_pattern(char *page)
 {
-	for (; from < to; from++)
-		*from = kfence_pattern(from);
+	u64 *words = (u64 *)page;
+
+	for (size_t i = 0; i < pool.page / sizeof(*words); i++)
+		words[i] = KFENCE_PATTERN;
+}
+
+/* The first byte that is not as it should be, or @to. */
+static const char *find_wrong(const char *from, const char *to)
+{
+	while (from < to) {
+		size_t step = 1;
+
+		if ((uintptr_t)from % sizeof(u64) == 0 &&
+		    (size_t)(to - from) >= sizeof(u64) &&
+		    *(const u64 *)from == KFENCE_PATTERN)
+			step = sizeof(u64);
+		else if ((u8)*from != kfence_pattern(from))
+			break;
+		from += step;
+	}
+	return from;
 }
 
 /* Is it still there? Else @f has what is. */
 static bool has_pattern(struct kfence_fault *f, const char *from,
 			const char *to)
 {
-	while (from < to && (u8)*from == kfence_pattern(from))
-		from++;
+	from = find_wrong(from, to);
 	if (from == to)
 		return true;
 	f->error = KFENCE_CORRUPTION;
@@ -187,8 +205,7 @@ static void place(struct kfence_object *o, const struct rn_cache *c,
 		o->start += ALIGN_DOWN(pool.page - size, (size_t)c->align);
 	o->size = size;
 	o->c = c;
-	set_pattern(page, o->start);
-	set_pattern(o->start + size, page + pool.page);
+	set_pattern(page);
 }
 
 /* A page that is accessible, or NULL. */

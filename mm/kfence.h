@@ -147,10 +147,12 @@ struct kfence_fault {
 	unsigned int nr;
 };
 
-/* What the bytes of a page are that are no object's. */
+/* What a page is filled with: each byte is 0xaa ^ (its address & 7). */
+#define KFENCE_PATTERN	0xadacafaea9a8abaaUL
+
 static inline u8 kfence_pattern(const void *at)
 {
-	return 0xaa ^ ((uintptr_t)at & 7);
+	return KFENCE_PATTERN >> ((uintptr_t)at & 7) * 8;
 }
 
 /* No lock is held. The end, unless RN_SLAB_DEBUG_ACTION=continue. */
