@@ -48,6 +48,14 @@ static inline size_t page_bytes(void)
 	return kfence_pool.bytes / (2 * OBJECTS + 1);
 }
 
+/* One that the compiler does not know to be behind an object. */
+static inline const char *opaque_pointer(const char *p)
+{
+	const char *volatile v = p;
+
+	return v;
+}
+
 /* Does an access there fault? Found by a write(2), which does not. */
 static inline bool is_protected(const char *p)
 {
@@ -55,7 +63,7 @@ static inline bool is_protected(const char *p)
 	bool done;
 
 	ck_assert_int_eq(pipe(fds), 0);
-	done = write(fds[1], p, 1) == 1;
+	done = write(fds[1], opaque_pointer(p), 1) == 1;
 	close(fds[0]);
 	close(fds[1]);
 	return !done;
