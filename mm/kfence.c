@@ -86,7 +86,7 @@ static void queue_add(u32 index)
 	else
 		pool.objects[pool.tail].next = index;
 	pool.tail = index;
-	pool.nr_free++;
+	WRITE_ONCE(pool.nr_free, pool.nr_free + 1);
 }
 
 /* The one that waited longest, or NULL; those that went bad are dropped. */
@@ -96,7 +96,7 @@ static struct kfence_object *queue_take(void)
 		struct kfence_object *o = &pool.objects[pool.head];
 
 		pool.head = o->next;
-		pool.nr_free--;
+		WRITE_ONCE(pool.nr_free, pool.nr_free - 1);
 		if (o->state != KFENCE_BAD)
 			return o;
 	}
@@ -215,17 +215,17 @@ static struct kfence_object *take(const struct track *t)
 	struct kfence_object *o;
 
 	if (is_covered(hash)) {
-		pool.covered++;
+		stat_inc(&pool.covered);
 		return NULL;
 	}
 	o = queue_take();
 	if (!o) {
-		pool.full++;
+		stat_inc(&pool.full);
 		return NULL;
 	}
 	if (!protect(page_of(index_of(o)), 1, PROT_READ | PROT_WRITE)) {
 		queue_add(index_of(o));
-		pool.covered++;
+		stat_inc(&pool.covered);
 		return NULL;
 	}
 	o->hash = hash;
@@ -244,8 +244,8 @@ static struct kfence_object *new_object(const struct rn_cache *c, size_t size,
 	if (o) {
 		place(o, c, size);
 		WRITE_ONCE(o->state, KFENCE_USED);
-		pool.current++;
-		pool.allocs++;
+		stat_inc(&pool.current);
+		stat_inc(&pool.allocs);
 	}
 	unlock(&pool.lock);
 	return o;
@@ -298,8 +298,8 @@ static void retire(struct kfence_object *o, const struct track *t)
 		protect(page, 1, PROT_NONE);
 	o->opened = false;
 	queue_add(index_of(o));
-	pool.current--;
-	pool.frees++;
+	stat_add(&pool.current, -1UL);
+	stat_inc(&pool.frees);
 }
 
 /* Under the lock. What is found is in @f. */
@@ -330,7 +330,7 @@ noinline void kfence_free(const void *p, const void *caller)
 	ticket = gate_enter();
 	lock(&pool.lock);
 	try_free(&f, p, &t);
-	pool.bugs += f.error != KFENCE_NO_ERROR;
+	stat_add(&pool.bugs, f.error != KFENCE_NO_ERROR);
 	unlock(&pool.lock);
 	gate_exit(ticket);
 	if (f.error) {
@@ -399,7 +399,7 @@ void kfence_find_fault(struct kfence_fault *f)
 	if (!held)
 		lock(&pool.lock);
 	find_fault(f);
-	pool.bugs++;
+	stat_inc(&pool.bugs);
 	if (options.slab_debug_continue &&
 	    !protect((char *)ALIGN_DOWN((uintptr_t)f->at, pool.page), 1,
 		     PROT_READ | PROT_WRITE))

@@ -138,7 +138,7 @@ static void classic(int sig)
 
 static void modern(int sig, siginfo_t *info, void *context)
 {
-	ck_assert_ptr_nonnull(context);
+	must(context != NULL);
 	handled_at = info->si_addr;
 	classic(sig);
 }

@@ -265,10 +265,12 @@ static void *work(void *arg)
 	return NULL;
 }
 
+/* Without a thread, which ThreadSanitizer would not let it start. */
 static void child(void)
 {
 	long before = vmstat("kfence_allocs");
 
+	rn_background_stop();
 	for (time_t end = time(NULL) + 40; vmstat("kfence_allocs") == before; ) {
 		rn_free(rn_alloc(opaque(200000), 0));
 		churn(64, 100);
