@@ -391,7 +391,7 @@ static void find_fault(struct kfence_fault *f)
 	}
 }
 
-/* A signal handler's access may fault that interrupted the owner of the lock. */
+/* The access may be of a signal handler that interrupted the lock's owner. */
 void kfence_find_fault(struct kfence_fault *f)
 {
 	bool held = lock_is_mine(&pool.lock);

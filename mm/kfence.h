@@ -56,7 +56,7 @@ void kfence_init(void);
 /* Are objects of this cache sampled at all? */
 bool kfence_may_sample(const struct rn_cache *c);
 bool kfence_is_full(void);
-/* As slab_alloc(), for who finds kfence_wants(); NULL: it is to go elsewhere. */
+/* As slab_alloc(), for who finds kfence_wants(); NULL: it must go elsewhere. */
 void *kfence_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags, int node,
 		   const void *caller);
 /* Frees what kfence_has(), or reports why that cannot be. */
@@ -165,7 +165,7 @@ int kfence_dump(const void *p);
 /* Fills f->index and f->object; false: @p is a guard, or of no object yet. */
 bool kfence_copy(struct kfence_fault *f, const void *p);
 
-/* Fills @f for an access to f->at, which is let through where that is wanted. */
+/* Fills @f for an access to f->at, which is let through if that is wanted. */
 void kfence_find_fault(struct kfence_fault *f);
 
 /* --- kfence_fault.c --- */

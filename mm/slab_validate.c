@@ -148,8 +148,8 @@ static void dump_object(const void *p, unsigned int row)
  * and freed it, where the cache keeps that (RN_STORE_USER).
  *
  * Context: MT-safe, not async-signal-safe.
- * Return: 0; -ENOENT for an address that is not in a slab, nor that of an object
- * between guard pages.
+ * Return: 0; -ENOENT for an address that is not in a slab, nor an object's that
+ * is between guard pages.
  */
 RN_API int rn_dump_obj(const void *p)
 {

@@ -271,7 +271,8 @@ static void child(void)
 	long before = vmstat("kfence_allocs");
 
 	rn_background_stop();
-	for (time_t end = time(NULL) + 40; vmstat("kfence_allocs") == before; ) {
+	for (time_t end = time(NULL) + 40;
+	     vmstat("kfence_allocs") == before; ) {
 		rn_free(rn_alloc(opaque(200000), 0));
 		churn(64, 100);
 		must(time(NULL) < end);
