@@ -6,7 +6,6 @@
  * taken, and cut.
  */
 #include "compat.h"
-#include "slab_debug.h"
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -34,7 +33,7 @@ static void *alloc_class(size_t fit, size_t size, size_t align)
 	if (fit > KMALLOC_MAX)
 		return rn_alloc(fit, 0);
 	fit = class_on(fit, align);
-	if (unlikely(slab_debug_on))
+	if (unlikely(wants_size(fit)))
 		return kmalloc_fit(fit, max(size, (size_t)1));
 	return rn_alloc(fit, 0);
 }

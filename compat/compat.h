@@ -5,7 +5,7 @@
 #ifndef COMPAT_H
 #define COMPAT_H
 
-#include "slab.h"
+#include "kfence.h"
 
 #pragma GCC visibility push(hidden)
 
@@ -19,6 +19,19 @@ static inline size_t malloc_fit(size_t size)
 	if (size > 64)
 		return size;
 	return size > 8 ? ALIGN(size, 16) : 8;
+}
+
+/* Of any other address the C library's malloc is asked. */
+static inline bool is_ours(const void *p)
+{
+	return likely(mem_has(p)) || kfence_has(p);
+}
+
+/* Is it of use for the next object of @fit bytes what was asked for? */
+static inline bool wants_size(size_t fit)
+{
+	return slab_debug_on || slab_hooks ||
+		(fit <= KMALLOC_MAX && kfence_wants(size_to_row(fit)));
 }
 
 /* --- foreign.c: memory of the C library's own malloc --- */

@@ -6,7 +6,6 @@
  * the C library handed out before it was replaced goes back to it.
  */
 #include "compat.h"
-#include "slab_debug.h"
 
 #include <rn/slab-inline.h>
 #include <malloc.h>
@@ -31,7 +30,7 @@ static_assert(sizeof(at_of_size) == SMALL_MAX / 8 * sizeof(u16),
 
 static noinline void *malloc_slow(size_t size)
 {
-	if (unlikely(slab_debug_on || slab_hooks))
+	if (unlikely(wants_size(malloc_fit(size))))
 		return kmalloc_fit(malloc_fit(size), max(size, (size_t)1));
 	return rn_alloc(malloc_fit(size), 0);
 }
@@ -66,7 +65,7 @@ static noinline void free_slow(void *p)
 {
 	if (!p)
 		return;
-	if (mem_has(p))
+	if (is_ours(p))
 		rn_free(p);
 	else
 		foreign_free(p);
@@ -156,7 +155,7 @@ RN_API void *realloc(void *p, size_t size)
 		free_inline(p);
 		return NULL;
 	}
-	if (unlikely(!mem_has(p)))
+	if (unlikely(!is_ours(p)))
 		return foreign_realloc(p, size);
 	p = rn_realloc(p, malloc_fit(size), 0);
 	if (unlikely(slab_debug_on) && p)
@@ -195,5 +194,5 @@ RN_API size_t malloc_usable_size(void *p)
 {
 	if (!p)
 		return 0;
-	return likely(mem_has(p)) ? rn_size(p) : foreign_usable_size(p);
+	return is_ours(p) ? rn_size(p) : foreign_usable_size(p);
 }

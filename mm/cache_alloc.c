@@ -4,6 +4,7 @@
  * as kmalloc.c has them for sizes.
  */
 #include "slab_debug.h"
+#include "kfence.h"
 #include "slab_hooks.h"
 #include "tracepoint.h"
 
@@ -83,17 +84,33 @@ RN_API void *rn_cache_alloc_node(struct rn_cache *cache, rn_gfp_t flags,
 	return cache_alloc_slow(cache, flags, node);
 }
 
-static noinline void cache_free_slow(struct rn_cache *cache, void *object)
+/* Of what is guarded and not out, any: that is reported when it is freed. */
+static const struct rn_cache *cache_of(const struct rn_cache *cache,
+				       const void *object)
 {
 	unsigned int row = mem_has(object) ? ptr_to_row(object) : 0;
+	const char *start;
+	size_t size;
+
+	if (kfence_has(object))
+		kfence_find(object, &start, &size, &cache);
+	else
+		cache = row ? row_to_cache(row) : NULL;
+	return cache;
+}
+
+static noinline void cache_free_slow(struct rn_cache *cache, void *object)
+{
+	const struct rn_cache *of;
 
 	if (!object)
 		return;
-	if (!row)
+	of = cache_of(cache, object);
+	if (!of)
 		bug("BUG %s: invalid free of %p: not an object of any cache",
 		    cache->name, object);
-	if (row_to_cache(row) != cache)
-		debug_wrong_cache(cache, object, CALL_SITE);
+	if (of != cache)
+		debug_wrong_cache(cache, of, object, CALL_SITE);
 	trace_kmem(kmem_cache_free, CALL_SITE, object, cache);
 	if (!fast_free(object))
 		free_checked(object, CALL_SITE);

@@ -4,7 +4,7 @@
  * The rules are those of mm/options.c.
  */
 #define _GNU_SOURCE
-#include "internal.h"
+#include "kfence.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,38 @@ static void read_slab_debug(void)
 		       "ignored", value);
 }
 
+static void read_number(const char *name, unsigned int most,
+			unsigned int *where)
+{
+	const char *value = secure_getenv(name);
+	unsigned long n;
+	char *end;
+
+	if (!value)
+		return;
+	errno = 0;
+	n = strtoul(value, &end, 10);
+	if (errno || *value < '0' || *value > '9' || *end || !n || n > most)
+		report("%s=%s is not a number from 1 to %u; ignored", name,
+		       value, most);
+	else
+		*where = n;
+}
+
+/* Samples are taken in the background, unless RN_BACKGROUND says otherwise. */
+static void read_kfence(void)
+{
+	options.kfence_interval = KFENCE_INTERVAL;
+	options.kfence_objects = KFENCE_OBJECTS;
+	read_switch("RN_KFENCE", &options.kfence);
+	read_number("RN_KFENCE_INTERVAL", INT32_MAX, &options.kfence_interval);
+	read_number("RN_KFENCE_OBJECTS", KFENCE_OBJECTS_MAX,
+		    &options.kfence_objects);
+	options.background |= options.kfence;
+}
+
 void read_debug_options(void)
 {
 	read_slab_debug();
+	read_kfence();
 }

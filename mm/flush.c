@@ -81,16 +81,25 @@ void barn_flush(struct rn_cache *c, struct cache_node *n, u32 keep)
 		flush_sheaf(c, n, s);
 }
 
-bool cache_flush(struct rn_cache *c)
+bool cache_flush_slots(struct rn_cache *c)
 {
 	bool done = true;
+
+	for (int node = 0; node < nr_node_ids(); node++)
+		if (smp_load_acquire(&c->node[node]))
+			done &= percpu_drain(row_on(c, node), take_slot, NULL);
+	return done;
+}
+
+bool cache_flush(struct rn_cache *c)
+{
+	bool done = cache_flush_slots(c);
 
 	for (int node = 0; node < nr_node_ids(); node++) {
 		struct cache_node *n = smp_load_acquire(&c->node[node]);
 
 		if (!n)
 			continue;
-		done &= percpu_drain(row_on(c, node), take_slot, NULL);
 		flush_barn(c, n);
 		slab_trim(c, n, 0);
 	}

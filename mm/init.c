@@ -6,6 +6,7 @@
  * handlers of fork() are registered in one (mm/fork.c).
  */
 #define _GNU_SOURCE
+#include "kfence.h"
 #include "slab_hooks.h"
 #include "zone.h"
 
@@ -109,6 +110,8 @@ void mm_init_slow(void)
 			report("cannot start: %s", error_text(-init_error));
 		else
 			slab_hooks_init();
+		if (!init_error)
+			kfence_init();
 		smp_store_release(&mm_initialised, true);
 	}
 	unlock(&init_lock);

@@ -13,7 +13,7 @@
  *         barn.lock (mm/sheaf.c): its sheaves; never together with list_lock
  *           zone.lock (mm/page_alloc.c): pageblocks of a node
  *             sheaf_pool.lock, meta_lock, open_lock, counter_lock, pools.lock,
- *             shrinkers.lock: leaves
+ *             shrinkers.lock, pool.lock (mm/kfence.c): leaves
  *    publishing (mm/stats_shm.c), those of mm/slab_report.c: leaves
  *   pressure.lock: only ever tried, at a tick
  */
@@ -172,6 +172,12 @@ static inline void age_poll(void)
 /* What is left of a tick, or the next one: did anything move? Likewise. */
 bool age_tick(void);
 unsigned int age_tick_ms(void);	/* from one tick to the next, at least 1 */
+/*
+ * For the background thread, which comes more often with RN_KFENCE: is it time
+ * for a tick? And a sample; is the program allocating, as far as one cares?
+ */
+bool age_is_due(void);
+bool age_sample(void);
 
 /* --- kswapd.c: the background thread --- */
 

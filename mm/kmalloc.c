@@ -8,7 +8,7 @@
  * objects (mm/slab_hooks.h), and always where there is no rseq. On several nodes
  * alloc_medium() is the fast path, since it has to ask for the node.
  */
-#include "slab_debug.h"
+#include "kfence.h"
 #include "slab_hooks.h"
 #include "tracepoint.h"
 
@@ -346,6 +346,10 @@ void free_checked(const void *p, const void *caller)
 
 	if (!p || p == RN_ZERO_SIZE_PTR)
 		return;
+	if (kfence_has(p)) {
+		kfence_free(p, caller);
+		return;
+	}
 	if (!mem_has(p))
 		bug("BUG: invalid free of %p: not memory of this library", p);
 	trace_poll();

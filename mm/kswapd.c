@@ -95,6 +95,16 @@ static unsigned int calm_down(unsigned int quiet)
 	return 0;
 }
 
+/* What is due; after so many ticks with nothing to do, how many are there? */
+static unsigned int work(bool pressed, unsigned int quiet)
+{
+	bool used = age_sample();
+
+	if (!pressed && !age_is_due())
+		return used ? 0 : quiet;
+	return calm_down(age_tick() || used ? 0 : quiet + 1);
+}
+
 static void *kswapd_main(void *arg)
 {
 	unsigned int quiet = 0;
@@ -107,7 +117,7 @@ static void *kswapd_main(void *arg)
 		pressed = kswapd_wait();
 		mode = READ_ONCE(kswapd_mode);
 		if (pressed || (mode != KSWAPD_SLEEPS && kswapd_is_on(mode)))
-			quiet = calm_down(age_tick() ? 0 : quiet + 1);
+			quiet = work(pressed, quiet);
 		pressure_run();
 	}
 	kswapd_wait_end();
@@ -171,7 +181,8 @@ static bool may_start(void)
 /* Rather now than at the first tick: there may be no other slow path. */
 bool kswapd_is_urgent(void)
 {
-	return may_start() && !kswapd.in_child && pages_peak() >= PAGEBLOCK_BYTES;
+	return may_start() && !kswapd.in_child &&
+		(options.kfence || pages_peak() >= PAGEBLOCK_BYTES);
 }
 
 /* A child of vfork() has its parent's memory: the thread would end with it. */

@@ -79,7 +79,9 @@ static struct timespec from_ms(unsigned int ms)
 static unsigned int sleep_ms(u32 mode)
 {
 	if (mode != KSWAPD_SLEEPS)
-		return age_tick_ms();
+		return options.kfence ? min(age_tick_ms(),
+					    options.kfence_interval)
+				      : age_tick_ms();
 	return stats_are_published() ? SHORT_SLEEP : LONG_SLEEP;
 }
 

@@ -7,7 +7,7 @@
  * Locks: none. A run belongs to its user; that two threads free it at once is
  * seen by the exchange of its type.
  */
-#include "internal.h"
+#include "kfence.h"
 #include "page_counter.h"
 #include "tracepoint.h"
 #include "zone.h"
@@ -280,10 +280,15 @@ RN_API void rn_free_pages(void *addr, unsigned int order)
  */
 RN_API int rn_addr_to_node(const void *p)
 {
+	const struct rn_cache *c;
+	const char *start;
+	size_t size;
 	int node;
 
-	if (!mem_has(p))
+	if (!mem_has(p) && !kfence_find(p, &start, &size, &c))
 		return -EFAULT;
 	node = page_node(p);
+	if (node < 0 && kfence_has(p))
+		return numa_local_node();
 	return node < 0 ? pfn_to_node(ptr_to_pfn(p)) : node;
 }

@@ -41,6 +41,9 @@ enum rung { RUNG_END, RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL };
  * @limit_hard: likewise
  * @slab_debug: RN_SLAB_DEBUG, NULL for none
  * @slab_debug_continue: RN_SLAB_DEBUG_ACTION=continue
+ * @kfence: RN_KFENCE; off where its pool cannot be had
+ * @kfence_interval: RN_KFENCE_INTERVAL, ms
+ * @kfence_objects: RN_KFENCE_OBJECTS
  */
 struct options {
 	enum rung ladder[MAX_RUNGS + 1];
@@ -62,6 +65,9 @@ struct options {
 	size_t limit_hard;
 	const char *slab_debug;
 	bool slab_debug_continue;
+	bool kfence;
+	unsigned int kfence_interval;
+	unsigned int kfence_objects;
 };
 
 #define DECAY_MS	10000	/* unless said otherwise */

@@ -116,6 +116,7 @@ struct cache_node {
  * @next: in the list of all caches (under slab_mutex); kept when the cache is
  *	destroyed, for who stands on it without the lock
  * @next_spare: in the list of destroyed ones
+ * @sampled_at: allocations by the last sample (mm/kfence_sample.c)
  * @node: by node number; NULL until the cache was used there
  */
 struct rn_cache {
@@ -144,6 +145,7 @@ struct rn_cache {
 	char name[CACHE_NAME_LEN];
 	struct rn_cache *next;
 	struct rn_cache *next_spare;
+	u64 sampled_at;
 	struct cache_node **node;
 };
 
@@ -404,6 +406,8 @@ void barn_flush(struct rn_cache *c, struct cache_node *n, u32 keep);
  * goes down, and at least one of each. Under slab_mutex.
  */
 void cache_age(struct rn_cache *c, u32 part);
+/* Everything in slots goes into slabs; false as the next one. */
+bool cache_flush_slots(struct rn_cache *c);
 /*
  * Everything in slots and barns goes into slabs, empty slabs to the pages. False
  * if the slots could not be emptied (percpu_drain()).

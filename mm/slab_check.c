@@ -299,7 +299,7 @@ static void try_resize(struct fault *f, void *object, size_t size,
 
 void debug_resize(void *p, size_t size, const void *caller)
 {
-	unsigned int row = ptr_to_row(p), ticket;
+	unsigned int row = mem_has(p) ? ptr_to_row(p) : 0, ticket;
 	struct rn_cache *c = row ? row_to_cache(row) : NULL;
 	struct cache_node *n;
 	struct fault f;
@@ -358,23 +358,25 @@ void debug_check_size(const void *p, size_t size, const void *caller)
 		fault_handle(&f);
 }
 
-/* Under list_lock; the free that follows is right where the object is. */
+/* The free that follows is right where the object is. */
 static void copy_wrong(struct fault *f, const void *p)
 {
+	struct cache_node *n = row_to_cache_node(ptr_to_row(p));
 	const struct page *slab = ptr_to_slab(f->c, p);
+	unsigned int ticket = gate_enter();
 
-	if (slab->type != PAGE_SLAB || slab_find(f->c, slab, p) == NO_OBJECT)
-		return;
-	f->object = p;
-	fault_copy(f, slab);
+	lock(&n->list_lock);
+	if (slab->type == PAGE_SLAB && slab_find(f->c, slab, p) != NO_OBJECT) {
+		f->object = p;
+		fault_copy(f, slab);
+	}
+	unlock(&n->list_lock);
+	gate_exit(ticket);
 }
 
-void debug_wrong_cache(const struct rn_cache *c, const void *object,
-		       const void *caller)
+void debug_wrong_cache(const struct rn_cache *c, const struct rn_cache *of,
+		       const void *object, const void *caller)
 {
-	unsigned int row = ptr_to_row(object), ticket;
-	struct cache_node *n = row_to_cache_node(row);
-	const struct rn_cache *of = row_to_cache(row);
 	struct fault f;
 
 	if (!c->debug && !of->debug)
@@ -384,12 +386,7 @@ void debug_wrong_cache(const struct rn_cache *c, const void *object,
 	snprintf(f.what, sizeof(f.what), "Wrong slab cache, freed to %s",
 		 c->name);
 	f.fix = "Object freed to its own cache";
-	if (of->debug) {
-		ticket = gate_enter();
-		lock(&n->list_lock);
+	if (of->debug)
 		copy_wrong(&f, object);
-		unlock(&n->list_lock);
-		gate_exit(ticket);
-	}
 	fault_handle(&f);
 }

@@ -6,9 +6,9 @@
  * cache_nodes are never unmapped: a destroyed cache waits for the next one, so
  * that whoever still reads its figures reads memory.
  */
+#include "kfence.h"
 #include "pressure.h"
 #include "shrinker.h"
-#include "slab_debug.h"
 
 #include <rn/pages.h>
 #include <rn/slab-inline.h>
@@ -396,6 +396,7 @@ static void unlink_cache(struct rn_cache *c)
 {
 	struct rn_cache **p = &slab_caches;
 
+	kfence_forget(c);
 	while (*p != c)
 		p = &(*p)->next;
 	smp_store_release(p, c->next);
@@ -415,16 +416,17 @@ static void unlink_cache(struct rn_cache *c)
 /* The last user is gone: 0, or -EBUSY with objects still out. */
 static int destroy_last(struct rn_cache *c)
 {
+	unsigned long guarded = kfence_left(c);
 	struct cache_usage u;
 
 	/* What the slots still have would be found by the next cache here. */
 	if (!cache_flush(c))
 		return -EBUSY;
 	cache_usage(c, &u);
-	if (u.active && (!c->debug || debug_left(c))) {
+	if (guarded || (u.active && (!c->debug || debug_left(c)))) {
 		report("rn_cache_destroy(%s): %lu of %lu objects are still "
-		       "allocated", c->name, (unsigned long)u.active,
-		       (unsigned long)u.objects);
+		       "allocated", c->name, (unsigned long)u.active + guarded,
+		       (unsigned long)u.objects + guarded);
 		return -EBUSY;
 	}
 	/* None but those in quarantine. */

@@ -180,6 +180,17 @@ extern unsigned int faults_waiting;
  * of the gate, where others may be locked too, it waits for the end of that.
  */
 void fault_handle(struct fault *f);
+/*
+ * For reports of another format, one at a time: what the loader says of @nr
+ * frames is asked first, with no lock held.
+ */
+void report_look_up(struct symbol *names, const void *const *frames,
+		    unsigned int nr);
+void report_begin(struct seq *s);
+/* Without @names: addresses. */
+void report_frames(struct seq *s, const void *const *frames,
+		   const struct symbol *names, unsigned int nr);
+void report_end(struct seq *s);
 /* By gate_exit(): those that wait. */
 void faults_report(void);
 /* An object, and who allocated and freed it. No lock is held. */
@@ -212,11 +223,11 @@ void debug_account(struct rn_cache *c, void *object, size_t size,
 /* Of an object that stays where it is, unless it is wrong; or of any other. */
 void debug_resize(void *p, size_t size, const void *caller);
 /*
- * rn_cache_free() of what is another cache's: the end, unless one of the two is
+ * rn_cache_free() to @c of what is @of another cache: the end, unless one of the two is
  * debugged and RN_SLAB_DEBUG_ACTION=continue.
  */
-void debug_wrong_cache(const struct rn_cache *c, const void *object,
-		       const void *caller);
+void debug_wrong_cache(const struct rn_cache *c, const struct rn_cache *of,
+		       const void *object, const void *caller);
 /* rn_free_sized(): is it what was asked for? Else it is reported. */
 void debug_check_size(const void *p, size_t size, const void *caller);
 

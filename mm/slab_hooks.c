@@ -5,7 +5,7 @@
  *
  * Lock: slab_mutex covers slab_hooks and what follows from it.
  */
-#include "slab_debug.h"
+#include "kfence.h"
 #include "slab_hooks.h"
 
 unsigned int slab_hooks;
@@ -54,9 +54,13 @@ void slab_hooks_init(void)
 void *slab_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags, int node,
 		 const void *caller)
 {
-	void *object;
+	void *object = NULL;
 
 	debug_called(c, caller);
+	if (kfence_wants(c->row))
+		object = kfence_alloc(c, size, flags, node, caller);
+	if (object)
+		return object;
 	object = slab_alloc_slow(c, flags, node);
 	if (unlikely(c->debug) && object)
 		debug_account(c, object, size, caller);

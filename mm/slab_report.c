@@ -48,21 +48,39 @@ static void print_rule(struct seq *s, char c)
 	seq_printf(s, "%s\n", line);
 }
 
+void report_look_up(struct symbol *names, const void *const *frames,
+		    unsigned int nr)
+{
+	for (unsigned int i = 0; i < nr; i++)
+		names[i] = stack_symbol(frames[i]);
+}
+
 /* Under no lock; no more of @k than there are frames. */
 static void look_up(struct stack *k, const struct track *t)
 {
 	k->track = t;
-	for (unsigned int i = 0; i < t->nr; i++)
-		k->frames[i] = stack_symbol(t->frames[i]);
+	report_look_up(k->frames, t->frames, t->nr);
+}
+
+void report_frames(struct seq *s, const void *const *frames,
+		   const struct symbol *names, unsigned int nr)
+{
+	char buf[SYMBOL_LEN];
+
+	for (unsigned int i = 0; i < nr; i++) {
+		struct symbol raw = { .address = frames[i] };
+
+		seq_printf(s, "\t%s\n",
+			   symbol_text(buf, names ? &names[i] : &raw));
+	}
 }
 
 static void print_frames(struct seq *s, const struct stack *k,
 			 unsigned int first)
 {
-	char buf[SYMBOL_LEN];
-
-	for (unsigned int i = first; i < k->track->nr; i++)
-		seq_printf(s, "\t%s\n", symbol_text(buf, &k->frames[i]));
+	if (first < k->track->nr)
+		report_frames(s, k->track->frames + first, k->frames + first,
+			      k->track->nr - first);
 }
 
 static void print_track(struct seq *s, const char *what,
@@ -198,6 +216,18 @@ static void print_fault(struct seq *s, const struct fault *f,
 		print_fix(s, f);
 }
 
+void report_begin(struct seq *s)
+{
+	lock(&report_lock);
+	seq_open(s, STDERR_FILENO);
+}
+
+void report_end(struct seq *s)
+{
+	seq_close(s);
+	unlock(&report_lock);
+}
+
 static void fault_report(const struct fault *f)
 {
 	struct stack tracks[NR_TRACKS], finder;
@@ -207,11 +237,9 @@ static void fault_report(const struct fault *f)
 	for (int i = 0; i < NR_TRACKS; i++)
 		look_up(&tracks[i], &f->tracks[i]);
 	look_up(&finder, &f->finder);
-	seq_open(&s, STDERR_FILENO);
-	lock(&report_lock);
+	report_begin(&s);
 	print_fault(&s, f, tracks, &finder);
-	seq_close(&s);
-	unlock(&report_lock);
+	report_end(&s);
 	errno = saved;
 	if (f->fatal)
 		abort();
@@ -274,12 +302,10 @@ void report_object(const struct fault *f)
 
 	for (int i = 0; i < NR_TRACKS; i++)
 		look_up(&tracks[i], &f->tracks[i]);
-	seq_open(&s, STDERR_FILENO);
-	lock(&report_lock);
+	report_begin(&s);
 	seq_printf(&s, "Object %p @offset=%lu of %s\n", f->object,
 		   offset_in(f->slab, f->object), f->c->name);
 	print_tracks(&s, tracks);
-	seq_close(&s);
-	unlock(&report_lock);
+	report_end(&s);
 	errno = saved;
 }

@@ -4,7 +4,7 @@
  * it should be, what is a pointer, and which objects are left.
  */
 #include "freelist.h"
-#include "slab_debug.h"
+#include "kfence.h"
 
 #include <stdio.h>
 
@@ -191,7 +191,8 @@ static void dump_object(const struct fault *f, const void *p,
  * and freed it, where the cache keeps that (RN_STORE_USER).
  *
  * Context: MT-safe, not async-signal-safe.
- * Return: 0; -ENOENT for an address that is not in a slab.
+ * Return: 0; -ENOENT for an address that is not in a slab, nor an object's that
+ * is between guard pages.
  */
 RN_API int rn_dump_obj(const void *p)
 {
@@ -201,6 +202,8 @@ RN_API int rn_dump_obj(const void *p)
 	struct fault f;
 
 	mm_init();
+	if (kfence_has(p))
+		return kfence_dump(p);
 	if (mm_init_error() || !mem_has(p)) {
 		report("%p: not memory of this library", p);
 		return -ENOENT;

@@ -16,8 +16,8 @@
  * nobody else's. It takes one object for itself before it offers a sheaf, so
  * it ends whatever others do. All of it is inside the fork gate.
  */
+#include "kfence.h"
 #include "pressure.h"
-#include "slab_debug.h"
 
 #include <rn/pages.h>
 #include <sched.h>
@@ -534,7 +534,8 @@ static void free_on(struct rn_cache *c, struct cache_node *n,
 	struct slot_view v;
 	struct sheaf *s;
 
-	if (is_tight(c)) {
+	if (is_tight(c) ||
+	    (kfence_wants(c->row) && kfence_leave_empty(c->row))) {
 		to_slab(c, n, object);
 		return;
 	}

@@ -108,6 +108,6 @@ const char *symbol_text(char buf[SYMBOL_LEN], const struct symbol *s)
 /* The first moment at which that can be done, and before threads. */
 static __attribute__((constructor)) void prepare_constructor(void)
 {
-	if (secure_getenv("RN_SLAB_DEBUG"))
+	if (secure_getenv("RN_SLAB_DEBUG") || secure_getenv("RN_KFENCE"))
 		stack_prepare();
 }

@@ -3,8 +3,8 @@
  * The rest of the API, built on rn_alloc() and rn_free(): arrays, copies,
  * resizing, and questions about an object.
  */
+#include "kfence.h"
 #include "memcontrol.h"
-#include "slab_debug.h"
 
 #include <string.h>
 
@@ -127,7 +127,7 @@ static bool find_object(const void *p, const char **start, size_t *usable,
 
 	*cache = NULL;
 	if (!ptr_to_page(p))
-		return false;
+		return kfence_find(p, start, usable, cache);
 	row = ptr_to_row(p);
 	if (!row) {
 		page = find_large(p);
@@ -160,7 +160,8 @@ static bool find_object(const void *p, const char **start, size_t *usable,
  * matters, ask for rn_size_roundup() bytes. Anything else than the start of an
  * object is reported and the program aborted.
  *
- * Of an object that is debugged that is what was asked for.
+ * Of an object that is debugged, or between guard pages (RN_KFENCE), that is
+ * what was asked for.
  *
  * Context: any; the object must not be freed meanwhile.
  * Return: bytes; 0 for NULL and RN_ZERO_SIZE_PTR.

@@ -12,9 +12,9 @@
  * comes while somebody makes or shrinks one waits for the next tick.
  */
 #include "fork.h"
+#include "kfence.h"
 #include "pressure.h"
 #include "shrinker.h"
-#include "slab.h"
 
 #include <time.h>
 
@@ -228,6 +228,8 @@ static void poll_tick(u64 now)
 
 	if (!trylock(&vmscan.lock))
 		return;
+	if (now >= kfence_due)
+		kfence_sample();
 	/* Another thread may have been faster. */
 	if (now >= vmscan.due) {
 		while (more) {
@@ -270,8 +272,32 @@ void age_poll_deep(void)
 	}
 	now = clock_ms();
 	if (unlikely(now >= READ_ONCE(vmscan.due) || !options.decay_ms ||
+		     now >= READ_ONCE(kfence_due) ||
 		     (mode == KSWAPD_WANTED && kswapd_is_urgent())))
 		age_poll_due(now);
+}
+
+/* Who comes more often than ticks are due counts by the clock, which lags. */
+bool age_is_due(void)
+{
+	return !options.kfence || clock_ms() >= READ_ONCE(vmscan.due);
+}
+
+bool age_sample(void)
+{
+	unsigned int ticket;
+	bool used = true;
+
+	if (!options.kfence)
+		return false;
+	ticket = gate_enter();
+	if (trylock(&vmscan.lock)) {
+		used = kfence_sample();
+		unlock(&vmscan.lock);
+	}
+	gate_exit(ticket);
+	/* What slots have is never taken back then, so nobody would wake us. */
+	return used || options.decay_ms < 0;
 }
 
 /* A slice at a time, so that a fork() need not wait for long. */

@@ -2,9 +2,9 @@
 /*
  * Figures as text: the writer that needs no heap, and rn_vmstat().
  */
+#include "kfence.h"
 #include "pressure.h"
 #include "shrinker.h"
-#include "slab.h"
 #include "syscalls.h"
 
 #include <rn/vmstat.h>
@@ -166,5 +166,6 @@ RN_API int rn_vmstat(int fd)
 	vmstat_limit(&s);
 	vmstat_pressure(&s);
 	vmstat_shrinkers(&s);
+	vmstat_kfence(&s);
 	return seq_close(&s);
 }

@@ -213,6 +213,17 @@ char *stderr_caught(void)
 	return text;
 }
 
+int said(const char *what)
+{
+	char *text = stderr_caught();
+	int nr = 0;
+
+	for (char *p = text; (p = strstr(p, what)); p++)
+		nr++;
+	free(text);
+	return nr;
+}
+
 /* --- threads --- */
 
 bool is_in_call(int tid, long call)

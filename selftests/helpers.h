@@ -113,6 +113,8 @@ unsigned long slabinfo_active(void);
 /* From here on stderr is kept; the second call gives it back as text. */
 void stderr_catch(void);
 char *stderr_caught(void);	/* to be freed by free() */
+/* Likewise; how often @what is in it. */
+int said(const char *what);
 
 /* --- threads --- */
 

@@ -70,6 +70,8 @@ static const struct crash {
 	  "destroyed cache", NULL },
 	{ "free_stack", "BUG: invalid free of %s: not memory of this library",
 	  DEBUG },
+	{ "kfence wrong", "BUG apples: invalid free of %s: it belongs to "
+	  "cache kmalloc-64", "RN_KFENCE=1" },
 	{ "cache_panic", "rn_cache_create(panic): invalid argument", NULL },
 	{ "write_after_free", "BUG written: object %s was written to after it "
 	  "was freed", NULL },
@@ -182,6 +184,41 @@ static const struct crash reports[] = {
 	  "40, allocated with 60", DEBUG },
 };
 
+#define GUARDED	"RN_KFENCE=1"
+
+/**
+ * struct guarded - the misuse of an object between guard pages
+ * @crash: the program; its line is that with the address
+ * @title: what the report begins with
+ */
+static const struct guarded {
+	struct crash crash;
+	const char *title;
+} guarded[] = {
+	{ { "kfence left_read", "Out-of-bounds read at %s (1B left of "
+	    "kfence-#", GUARDED }, "out-of-bounds read" },
+	{ { "kfence left_write", "Out-of-bounds write at %s (8B left of "
+	    "kfence-#", GUARDED }, "out-of-bounds write" },
+	{ { "kfence right_read", "Out-of-bounds read at %s (4B right of "
+	    "kfence-#", GUARDED }, "out-of-bounds read" },
+	{ { "kfence right_write", "Out-of-bounds write at %s (4B right of "
+	    "kfence-#", GUARDED }, "out-of-bounds write" },
+	{ { "kfence freed_read", "Use-after-free read at %s (in kfence-#",
+	    GUARDED }, "use-after-free read" },
+	{ { "kfence freed_write", "Use-after-free write at %s (in kfence-#",
+	    GUARDED }, "use-after-free write" },
+	{ { "kfence nobody", "Invalid read at %s:\n", GUARDED },
+	  "invalid read" },
+	{ { "kfence twice", "Invalid free of %s (in kfence-#", GUARDED },
+	  "invalid free" },
+	{ { "kfence middle", "Invalid free of %s (in kfence-#", GUARDED },
+	  "invalid free" },
+	{ { "kfence guard", "Invalid free of %s:\n", GUARDED },
+	  "invalid free" },
+	{ { "kfence corrupt", "Memory corruption at %s [ 0x01 . . . ] (in "
+	    "kfence-#", GUARDED }, "memory corruption" },
+};
+
 /* The folder of this program. */
 static const char *folder(void)
 {
@@ -285,6 +322,23 @@ START_TEST(report)
 }
 END_TEST
 
+/* A rule, the title with a function, an empty line, the line; and no more. */
+START_TEST(guarded_report)
+{
+	const struct guarded *g = &guarded[_i];
+	char said[16000], line[300], title[100], *second, *fourth;
+
+	run(&g->crash, said, sizeof(said), line, sizeof(line));
+	snprintf(title, sizeof(title), "BUG: KFENCE: %s in ", g->title);
+	second = strchr(said, '\n');
+	fourth = second ? strstr(second, "\n\n") : NULL;
+	ck_assert_msg(fourth && !strncmp(second + 1, title, strlen(title)) &&
+		      !strncmp(fourth + 2, line, strlen(line)) &&
+		      !strstr(fourth, "BUG"), "%s said \"%s\", not \"%s\"",
+		      g->crash.name, said, line);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("crash");
@@ -292,6 +346,7 @@ int main(void)
 
 	tcase_add_loop_test(tc, crash, 0, ARRAY_LEN(crashes));
 	tcase_add_loop_test(tc, report, 0, ARRAY_LEN(reports));
+	tcase_add_loop_test(tc, guarded_report, 0, ARRAY_LEN(guarded));
 	tcase_set_timeout(tc, 30);
 	suite_add_tcase(s, tc);
 	return suite_main(s);

@@ -45,16 +45,4 @@ __attribute__((unused)) static noinline void spoil(void *p, long at)
 	((volatile char *)p)[at] = 1;
 }
 
-/* Of what is caught: how often @what is in it. */
-static inline int said(const char *what)
-{
-	char *text = stderr_caught();
-	int nr = 0;
-
-	for (char *p = text; (p = strstr(p, what)); p++)
-		nr++;
-	free(text);
-	return nr;
-}
-
 #endif /* SELFTESTS_UNIT_SLAB_DEBUG_H */

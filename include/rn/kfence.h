@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * libslab: objects between guard pages (RN_KFENCE), for programs that handle
+ * SIGSEGV themselves. Documentation/admin-guide/kfence.rst.
+ */
+#ifndef RN_KFENCE_H
+#define RN_KFENCE_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+bool rn_kfence_handle(const siginfo_t *info, void *context);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* RN_KFENCE_H */
