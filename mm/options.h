@@ -41,6 +41,11 @@ enum rung { RUNG_END, RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL };
  * @limit_hard: likewise
  * @slab_debug: RN_SLAB_DEBUG, NULL for none
  * @slab_debug_continue: RN_SLAB_DEBUG_ACTION=continue
+ * @hardened: RN_HARDENED
+ * @freelist_random: RN_FREELIST_RANDOM, or implied by @hardened
+ * @init_on_alloc: RN_INIT_ON_ALLOC
+ * @init_on_free: RN_INIT_ON_FREE
+ * @random_caches: RN_RANDOM_KMALLOC_CACHES
  */
 struct options {
 	enum rung ladder[MAX_RUNGS + 1];
@@ -62,6 +67,11 @@ struct options {
 	size_t limit_hard;
 	const char *slab_debug;
 	bool slab_debug_continue;
+	bool hardened;
+	bool freelist_random;
+	bool init_on_alloc;
+	bool init_on_free;
+	bool random_caches;
 };
 
 #define DECAY_MS	10000	/* unless said otherwise */
