@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The RN_* environment variables that are there to find faults of the program.
+ * The RN_* environment variables that are there to find faults of the program,
+ * or to make them harmless.
  * The rules are those of mm/options.c.
  */
 #define _GNU_SOURCE
@@ -53,8 +54,19 @@ static void read_kfence(void)
 	options.background |= options.kfence;
 }
 
+static void read_hardening(void)
+{
+	read_switch("RN_HARDENED", &options.hardened);
+	read_switch("RN_FREELIST_RANDOM", &options.freelist_random);
+	read_switch("RN_INIT_ON_ALLOC", &options.init_on_alloc);
+	read_switch("RN_INIT_ON_FREE", &options.init_on_free);
+	read_switch("RN_RANDOM_KMALLOC_CACHES", &options.random_caches);
+	options.freelist_random |= options.hardened;
+}
+
 void read_debug_options(void)
 {
 	read_slab_debug();
 	read_kfence();
+	read_hardening();
 }

@@ -2,7 +2,7 @@
 /*
  * From slots and barns into the slabs.
  */
-#include "slab.h"
+#include "harden.h"
 
 void count_tagged(struct cache_node *n, unsigned int tag, u64 allocs)
 {
@@ -26,6 +26,8 @@ void sheaf_flush(struct rn_cache *c, struct cache_node *n, struct sheaf *s)
 {
 	unsigned int nr = sheaf_count(s);
 
+	if (unlikely(slab_hooks & HOOK_HARDENED))
+		harden_check(c, s);
 	slab_free_objects(c, n, s->objects, nr);
 	WRITE_ONCE(s->word, s->word - nr);
 	stat_inc(&n->flushes);

@@ -58,4 +58,38 @@ static inline unsigned int link_next(const struct rn_cache *c,
 	return next;
 }
 
+/*
+ * What an object has instead that was taken off a freelist and is nobody's yet,
+ * or has been freed and is on none: a link to where no object is, by which a
+ * second free is known (mm/harden.c), or 0.
+ */
+#define MARK	((void *)1)
+
+static inline u64 link_mark(const struct page *slab, const u64 *where)
+{
+	return unlikely(options.hardened) ? link_code(slab, where, MARK) : 0;
+}
+
+/* The index of the object at @p, which may be out; anything else is a bug. */
+static inline unsigned int slab_check_object(const struct rn_cache *c,
+					     const struct page *slab,
+					     const void *p)
+{
+	unsigned int index;
+
+	if (slab->type != PAGE_SLAB || row_to_cache(slab->row) != c)
+		bug("BUG %s: invalid free of %p: its slab is gone", c->name, p);
+	index = slab_find(c, slab, p);
+	if (index == NO_OBJECT)
+		bug("BUG %s: invalid free of %p: not the start of an object",
+		    c->name, p);
+	if (index >= READ_ONCE(slab->fresh))
+		bug("BUG %s: invalid free of %p: it was never allocated",
+		    c->name, p);
+	if (unlikely(READ_ONCE(slab_hollow(slab)->hollow)) &&
+	    hollow_has(c, slab, index))
+		bug("BUG %s: double free of %p", c->name, p);
+	return index;
+}
+
 #endif /* MM_FREELIST_H */

@@ -8,6 +8,7 @@
  * objects (mm/slab_hooks.h), and always where there is no rseq. On several nodes
  * alloc_medium() is the fast path, since it has to ask for the node.
  */
+#include "harden.h"
 #include "kfence.h"
 #include "slab_hooks.h"
 #include "tracepoint.h"
@@ -50,11 +51,12 @@ static_assert(sizeof(class_of_large) == KMALLOC_MAX / 128,
 
 u32 class_bytes[RN_NR_CLASSES + 1];
 
-/* Made when first asked for: most programs use a dozen. */
-static struct rn_cache *kmalloc_caches[RN_NR_CLASSES + 1];
+/* Copies of the cache of a class: its own, those by call site, the last. */
+#define COPY_HUGETLB	NR_RANDOM_CACHES	/* on hugetlb pages alone */
+#define NR_COPIES	(COPY_HUGETLB + 1)
 
-/* The same on hugetlb pages alone, made when first asked for. */
-static struct rn_cache *hugetlb_caches[RN_NR_CLASSES + 1];
+/* Made when first asked for: most programs use a dozen. */
+static struct rn_cache *kmalloc_caches[NR_COPIES][RN_NR_CLASSES + 1];
 
 /* Their rows are kept for them. The last size of each class is its own. */
 void kmalloc_init(void)
@@ -66,34 +68,39 @@ void kmalloc_init(void)
 }
 
 /* Under slab_mutex. */
-static struct rn_cache *class_new(unsigned int class_, unsigned int flags)
+static struct rn_cache *class_new(unsigned int copy, unsigned int class_)
 {
 	struct rn_cache_args args = {
-		.sz = sizeof(args), .size = class_bytes[class_], .flags = flags,
+		.sz = sizeof(args), .size = class_bytes[class_],
+		.flags = copy == COPY_HUGETLB ? RN_CACHE_HUGETLB :
+			 copy ? RN_NOMERGE : 0,
 		.align = class_align(class_bytes[class_]),
 	};
-	char name[32];
+	char infix[16] = "", name[48];
 
-	snprintf(name, sizeof(name), "kmalloc%s-%zu",
-		 flags & RN_CACHE_HUGETLB ? "-hugetlb" : "", args.size);
-	return cache_new(name, &args, flags ? 0 : class_);
+	if (copy == COPY_HUGETLB)
+		strcpy(infix, "-hugetlb");
+	else if (copy)
+		snprintf(infix, sizeof(infix), "-rnd-%02u", copy);
+	snprintf(name, sizeof(name), "kmalloc%s-%zu", infix, args.size);
+	return cache_new(name, &args, copy ? 0 : class_);
 }
 
-/* The cache of a class in @caches, perhaps new; or NULL. */
-static struct rn_cache *class_cache(struct rn_cache **caches,
-				    unsigned int class_, unsigned int flags)
+/* The cache of a class, perhaps new; or NULL. */
+static struct rn_cache *class_cache(unsigned int copy, unsigned int class_)
 {
-	struct rn_cache *c = smp_load_acquire(&caches[class_]);
+	struct rn_cache **where = &kmalloc_caches[copy][class_];
+	struct rn_cache *c = smp_load_acquire(where);
 	unsigned int ticket;
 
 	if (likely(c))
 		return c;
 	ticket = gate_enter();
 	lock(&slab_mutex);
-	c = caches[class_];
+	c = *where;
 	if (!c) {
-		c = class_new(class_, flags);
-		smp_store_release(&caches[class_], c);
+		c = class_new(copy, class_);
+		smp_store_release(where, c);
 	}
 	unlock(&slab_mutex);
 	gate_exit(ticket);
@@ -101,15 +108,18 @@ static struct rn_cache *class_cache(struct rn_cache **caches,
 }
 
 /* As a request waits for memory, so does its cache; NULL if there is none. */
-static struct rn_cache *cache_for(size_t size, rn_gfp_t flags)
+static struct rn_cache *cache_for(size_t size, rn_gfp_t flags,
+				  const void *caller)
 {
-	bool hugetlb = flags & RN_HUGETLB;
+	unsigned int copy = flags & RN_HUGETLB ? COPY_HUGETLB :
+			    harden_copy(caller);
 	struct rn_cache *c;
 
 	for (unsigned int round = 0; ; round++) {
-		c = class_cache(hugetlb ? hugetlb_caches : kmalloc_caches,
-				size_to_row(size),
-				hugetlb ? RN_CACHE_HUGETLB : 0);
+		c = class_cache(copy, size_to_row(size));
+		/* Rows of their own are not kept for these. */
+		if (unlikely(!c) && copy % COPY_HUGETLB)
+			c = class_cache(0, size_to_row(size));
 		if (likely(c) || !reclaim(flags, round))
 			return c;
 	}
@@ -118,7 +128,7 @@ static struct rn_cache *cache_for(size_t size, rn_gfp_t flags)
 int kmalloc_complete(void)
 {
 	for (unsigned int k = 1; k <= RN_NR_CLASSES; k++)
-		if (!class_cache(kmalloc_caches, k, 0))
+		if (!class_cache(0, k))
 			return -ENOMEM;
 	return 0;
 }
@@ -163,7 +173,7 @@ static void *alloc_checked(size_t fit, size_t size, rn_gfp_t flags, int node,
 		return alloc_fail(ENOMEM, flags, fit);
 	if (fit > KMALLOC_MAX)
 		return large_alloc(fit, flags, node);
-	c = cache_for(fit, flags);
+	c = cache_for(fit, flags, caller);
 	if (!c)
 		return alloc_fail(ENOMEM, flags, fit);
 	return slab_alloc(c, size, flags, node, caller);

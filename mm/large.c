@@ -9,6 +9,7 @@
  */
 #include "kfence.h"
 #include "page_counter.h"
+#include "percpu.h"
 #include "tracepoint.h"
 #include "zone.h"
 
@@ -47,11 +48,18 @@ static void *run_alloc(u32 nr, rn_gfp_t flags, int node)
 	return p;
 }
 
+/* Memory is zero, whoever asks (mm/harden.c). */
+static rn_gfp_t with_init(rn_gfp_t flags)
+{
+	return unlikely(slab_hooks & HOOK_INIT_ALLOC) ? flags | RN_ZERO : flags;
+}
+
 /* @pages is at least 1. Waits for RN_NOFAIL outside of the gate. */
 static void *pages_to_user(size_t pages, rn_gfp_t flags, int node)
 {
 	void *p;
 
+	flags = with_init(flags);
 	if (pages >> mem.stripe_order) {
 		if (flags & RN_NOFAIL)
 			bug("RN_NOFAIL: %zu pages are more than a node has "
@@ -71,6 +79,8 @@ static void *pages_to_user(size_t pages, rn_gfp_t flags, int node)
 static void free_pages(u32 pfn, u32 nr)
 {
 	trace_pages(mm_page_free, pfn, nr);
+	if (unlikely(slab_hooks & HOOK_INIT_FREE))
+		run_zero(pfn, nr);
 	pages_free(pfn, nr);
 }
 
@@ -158,7 +168,7 @@ void *large_realloc(void *p, size_t size, rn_gfp_t flags)
 	if (pages >> mem.stripe_order)
 		return NULL;
 	if (pages > nr)
-		return large_grow(p, head, pages, flags);
+		return large_grow(p, head, pages, with_init(flags));
 	if (pages < nr) {
 		head->nr_pages = pages;
 		free_pages(ptr_to_pfn(p) + pages, nr - pages);

@@ -25,12 +25,31 @@ static size_t chunk_left;
 static u64 handed_out;
 static u64 mapped;
 
-static void *map_rw(size_t bytes)
+/*
+ * A mapping on a unit; nobody may touch what lies on either side of it. So what
+ * runs over the end of another one, or of this, goes no further.
+ */
+static char *map_guarded(size_t bytes, int prot, int flags)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t whole = bytes + 2 * META_UNIT;
+	char *p = mmap(NULL, whole, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+	char *inner = (char *)ALIGN((uintptr_t)p + 1, META_UNIT);
 
 	if (p == MAP_FAILED)
+		return NULL;
+	if (prot != PROT_NONE && mprotect(inner, bytes, prot)) {
+		munmap(p, whole);
+		return NULL;
+	}
+	return inner;
+}
+
+static void *map_rw(size_t bytes)
+{
+	void *p = map_guarded(bytes, PROT_READ | PROT_WRITE, 0);
+
+	if (!p)
 		return NULL;
 	vma_name(p, bytes, "libslab-meta");
 	stat_add(&mapped, bytes);
@@ -151,14 +170,13 @@ void meta_populate(void *p, size_t bytes)
 
 void *meta_reserve(size_t bytes, int prot)
 {
-	size_t whole = ALIGN(bytes, META_UNIT) + META_UNIT;
-	void *p = mmap(NULL, whole, prot,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	char *p;
 
-	if (p == MAP_FAILED)
-		return NULL;
-	vma_reserved(p, whole, "libslab-tables");
-	return (void *)ALIGN((uintptr_t)p, META_UNIT);
+	bytes = ALIGN(bytes, META_UNIT);
+	p = map_guarded(bytes, prot, MAP_NORESERVE);
+	if (p)
+		vma_reserved(p, bytes, "libslab-tables");
+	return p;
 }
 
 u64 meta_bytes(void)

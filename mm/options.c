@@ -283,6 +283,8 @@ static const char *const known[] = {
 	"RN_MEMMAP", "RN_RESERVATION", "RN_RESERVE", "RN_SLABINFO",
 	"RN_SLABINFO_SIGNAL", "RN_SLAB_DEBUG", "RN_SLAB_DEBUG_ACTION",
 	"RN_STATS_SHM", "RN_VMSTAT",
+	"RN_HARDENED", "RN_FREELIST_RANDOM", "RN_INIT_ON_ALLOC",
+	"RN_INIT_ON_FREE", "RN_RANDOM_KMALLOC_CACHES",
 };
 
 /* A misspelt option must not be dropped in silence. */

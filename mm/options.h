@@ -44,6 +44,11 @@ enum rung { RUNG_END, RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL };
  * @kfence: RN_KFENCE; off where its pool cannot be had
  * @kfence_interval: RN_KFENCE_INTERVAL, ms
  * @kfence_objects: RN_KFENCE_OBJECTS
+ * @hardened: RN_HARDENED
+ * @freelist_random: RN_FREELIST_RANDOM, or implied by @hardened
+ * @init_on_alloc: RN_INIT_ON_ALLOC
+ * @init_on_free: RN_INIT_ON_FREE
+ * @random_caches: RN_RANDOM_KMALLOC_CACHES
  */
 struct options {
 	enum rung ladder[MAX_RUNGS + 1];
@@ -68,6 +73,11 @@ struct options {
 	bool kfence;
 	unsigned int kfence_interval;
 	unsigned int kfence_objects;
+	bool hardened;
+	bool freelist_random;
+	bool init_on_alloc;
+	bool init_on_free;
+	bool random_caches;
 };
 
 #define DECAY_MS	10000	/* unless said otherwise */

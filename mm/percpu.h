@@ -122,10 +122,14 @@ static_assert(offsetof(struct hot, medium_max) == 64, "one cache line");
 /* Who wants to see all objects, and has the fast paths shut (slab_hooks.h). */
 enum slab_hook {
 	HOOK_TRACE	= 1 << 0,	/* mm/tracepoint.c */
+	HOOK_HARDENED	= 1 << 8,	/* mm/harden.c, these four */
+	HOOK_INIT_ALLOC	= 1 << 9,
+	HOOK_INIT_FREE	= 1 << 10,
+	HOOK_RANDOM_CACHES = 1 << 11,
 };
 
 /* Those that want to see frees, too. */
-#define HOOKS_OF_FREE	HOOK_TRACE
+#define HOOKS_OF_FREE	(HOOK_TRACE | HOOK_HARDENED | HOOK_INIT_FREE)
 
 /* Under slab_mutex; read without it: it may change at any moment. */
 extern unsigned int slab_hooks;

@@ -287,7 +287,8 @@ static void fill_private(struct rn_cache *c, struct page *slab,
 
 		index = link_next(c, slab, index);
 		/* Out now: a free that finds a link has to search the lists. */
-		WRITE_ONCE(*link_of(c, object), 0);
+		WRITE_ONCE(*link_of(c, object),
+			   link_mark(slab, link_of(c, object)));
 		s->objects[base + i] = object;
 		tsan_release(object);
 	}
@@ -433,20 +434,8 @@ static bool on_freelist(const struct rn_cache *c, const struct page *slab,
 static unsigned int check_free(const struct rn_cache *c,
 			       const struct page *slab, const void *p)
 {
-	unsigned int index;
+	unsigned int index = slab_check_object(c, slab, p);
 
-	if (slab->type != PAGE_SLAB || row_to_cache(slab->row) != c)
-		bug("BUG %s: invalid free of %p: its slab is gone", c->name, p);
-	index = slab_find(c, slab, p);
-	if (index == NO_OBJECT)
-		bug("BUG %s: invalid free of %p: not the start of an object",
-		    c->name, p);
-	if (index >= READ_ONCE(slab->fresh))
-		bug("BUG %s: invalid free of %p: it was never allocated",
-		    c->name, p);
-	if (unlikely(READ_ONCE(slab_hollow(slab)->hollow)) &&
-	    hollow_has(c, slab, index))
-		bug("BUG %s: double free of %p", c->name, p);
 	if (likely(link_decode(c, slab, link_of(c, p)) < 0))
 		return index;
 	/* It looks like a free object; it is one if a list has it. */

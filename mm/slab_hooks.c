@@ -5,8 +5,11 @@
  *
  * Lock: slab_mutex covers slab_hooks and what follows from it.
  */
+#include "harden.h"
 #include "kfence.h"
 #include "slab_hooks.h"
+
+#include <string.h>
 
 unsigned int slab_hooks;
 
@@ -46,7 +49,27 @@ void slab_hook_set(enum slab_hook hook, bool on)
 /* Nobody else makes a cache yet, nor sets a hook: no lock. */
 void slab_hooks_init(void)
 {
+	harden_init();
 	set_fast_paths();
+}
+
+/* --- the slot of the CPU, as the fast paths use it --- */
+
+static bool slot_is_seen(void)
+{
+	return unlikely(slab_hooks) && percpu_has_rseq();
+}
+
+static void *slot_pop(const struct rn_cache *c, rn_gfp_t flags, int node)
+{
+	if (!slot_is_seen() || flags || node != RN_NO_NODE)
+		return NULL;
+	return fast_pop(slot_at(local_row(c->row)));
+}
+
+static bool slot_push(unsigned int row, const void *object)
+{
+	return slot_is_seen() && fast_push(slot_at(row), object);
 }
 
 /* --- the hooks --- */
@@ -54,20 +77,34 @@ void slab_hooks_init(void)
 void *slab_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags, int node,
 		 const void *caller)
 {
+	bool zero = flags & RN_ZERO || harden_zeroes(c);
 	void *object = NULL;
 
 	debug_called(c, caller);
+	flags &= ~RN_ZERO;
 	if (kfence_wants(c->row))
-		object = kfence_alloc(c, size, flags, node, caller);
+		object = kfence_alloc(c, size, flags | (zero ? RN_ZERO : 0),
+				      node, caller);
 	if (object)
 		return object;
-	object = slab_alloc_slow(c, flags, node);
-	if (unlikely(c->debug) && object)
+	object = slot_pop(c, flags, node);
+	if (!object)
+		object = slab_alloc_slow(c, flags, node);
+	if (!object)
+		return NULL;
+	if (unlikely(slab_hooks & HOOK_HARDENED))
+		harden_alloc(c, object);
+	if (zero)
+		memset(object, 0, c->usable);
+	if (unlikely(c->debug))
 		debug_account(c, object, size, caller);
 	return object;
 }
 
 void slab_free(unsigned int row, const void *object, const void *caller)
 {
-	slab_free_slow(row, object, caller);
+	if (unlikely(slab_hooks & HOOKS_HARDEN_FREE))
+		harden_free(row, (void *)object);
+	if (!slot_push(row, object))
+		slab_free_slow(row, object, caller);
 }

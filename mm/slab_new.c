@@ -2,6 +2,7 @@
 /*
  * New slabs, and their end.
  */
+#include "harden.h"
 #include "slab_debug.h"
 #include "tracepoint.h"
 #include "zone.h"
@@ -58,6 +59,8 @@ struct page *slab_new(struct rn_cache *c, int *node, rn_gfp_t flags)
 	slab_hollow(slab)->seen = NOT_SEEN;
 	if (unlikely(c->debug))
 		debug_init_slab(c, slab);
+	else if (unlikely(options.freelist_random))
+		slab_shuffle(c, slab);
 	return slab;
 }
 

@@ -21,7 +21,6 @@
 
 #include <rn/pages.h>
 #include <sched.h>
-#include <string.h>
 
 /*
  * So often a slot is looked at again. Each time somebody else got on, but
@@ -500,8 +499,6 @@ noinline void *slab_alloc_slow(struct rn_cache *c, rn_gfp_t flags, int node)
 	pressure_check(flags);
 	if (!object)
 		errno = c->counter && errno == EDQUOT ? EDQUOT : ENOMEM;
-	else if (flags & RN_ZERO)
-		memset(object, 0, c->usable);
 	age_poll();
 	return object;
 }

@@ -30,6 +30,9 @@
 #define STRIPE_MIN	(4 * PAGEBLOCK_BYTES)
 
 #define RESERVED (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+/* What nobody may touch, before and behind each table and the pages. */
+#define GUARD	META_UNIT
+
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
@@ -94,17 +97,20 @@ static int reserve(size_t bytes, size_t apart, size_t align)
 	size_t vmemmap = table_bytes(pages, sizeof(struct page));
 	size_t row_map = table_bytes(pages >> SLAB_MIN_ORDER, sizeof(u16));
 	size_t all = apart + align + vmemmap + row_map +
-		     table_bytes(blocks, sizeof(struct pageblock));
+		     table_bytes(blocks, sizeof(struct pageblock)) +
+		     5 * GUARD;
 	char *p = mmap(NULL, all, PROT_NONE, RESERVED, -1, 0);
 	char *tables;
 
 	if (p == MAP_FAILED)
 		return -ENOMEM;
-	mem.base = ALIGN((uintptr_t)p, align);
-	tables = (char *)mem.base + apart;
+	mem.base = ALIGN((uintptr_t)p + GUARD, align);
+	tables = (char *)mem.base + apart + GUARD;
 	mem.vmemmap = (struct page *)tables;
-	mem.row_map = (u16 *)(tables + vmemmap);
-	mem.blocks = (struct pageblock *)(tables + vmemmap + row_map);
+	tables += vmemmap + GUARD;
+	mem.row_map = (u16 *)tables;
+	tables += row_map + GUARD;
+	mem.blocks = (struct pageblock *)tables;
 	opened = meta_alloc(DIV_ROUND_UP(blocks, 8));
 	if (!opened || mprotect(mem.row_map, row_map, PROT_READ)) {
 		munmap(p, all);

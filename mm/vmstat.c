@@ -2,6 +2,7 @@
 /*
  * Figures as text: the writer that needs no heap, and rn_vmstat().
  */
+#include "harden.h"
 #include "kfence.h"
 #include "pressure.h"
 #include "shrinker.h"
@@ -164,6 +165,7 @@ RN_API int rn_vmstat(int fd)
 	vmstat_kswapd(&s);
 	vmstat_khugepaged(&s);
 	vmstat_limit(&s);
+	vmstat_harden(&s);
 	vmstat_pressure(&s);
 	vmstat_shrinkers(&s);
 	vmstat_kfence(&s);

@@ -248,6 +248,13 @@ bool all_debugged(void)
 	return getenv("RN_SLAB_DEBUG");
 }
 
+bool all_hardened(void)
+{
+	const char *value = getenv("RN_HARDENED");
+
+	return value && !strcmp(value, "1");
+}
+
 bool forced_fallback(void)
 {
 	const char *mode = getenv("RN_PERCPU");

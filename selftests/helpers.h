@@ -125,6 +125,7 @@ bool is_in_call(int tid, long call);
 
 /* Is every cache debugged, by RN_SLAB_DEBUG? Then sizes are exact. */
 bool all_debugged(void);
+bool all_hardened(void);	/* by RN_HARDENED=1 */
 /* Is RN_PERCPU=fallback forced on all of this program? */
 bool forced_fallback(void);
 /* What scripts/check put before this program, to run it; often NULL. */

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define DEBUG	"RN_SLAB_DEBUG=FZPU"
+#define HARD	"RN_HARDENED=1"
 
 /**
  * struct crash - one program
@@ -119,6 +120,33 @@ static const struct crash {
 	  "memory without an id", NULL },
 	{ "reserve_impossible", "RN_RESERVE: 1125899906842624 bytes cannot be "
 	  "had: Cannot allocate memory", "RN_RESERVE=1024T" },
+	{ "hardened twice", "BUG kmalloc-64: double free of %s", HARD },
+	{ "hardened later", "BUG kmalloc-64: double free of %s", HARD },
+	{ "hardened sized", "BUG kmalloc-1024: double free of %s", HARD },
+	{ "hardened of_cache", "BUG made: double free of %s", HARD },
+	{ "hardened middle", "BUG kmalloc-64: invalid free of %s: not the "
+	  "start of an object", HARD },
+	{ "hardened odd", "BUG kmalloc-64: invalid free of %s: not the start "
+	  "of an object", HARD },
+	{ "hardened gone", "BUG: invalid free of %s: nothing is allocated "
+	  "there", HARD },
+	{ "hardened written", "BUG kmalloc-64: object %s was written to after "
+	  "it was freed", HARD },
+	{ "hardened flushed", "BUG kmalloc-64: object %s was written to after "
+	  "it was freed", HARD },
+	{ "hardened middle", "BUG kmalloc-64: invalid free of %s: not the "
+	  "start of an object", "RN_INIT_ON_FREE=1" },
+	{ "double_free_many", "BUG kmalloc-64: double free of %s", HARD },
+	{ "double_free_reused", "BUG kmalloc-64: double free of %s", HARD },
+	{ "double_free_threads", "BUG kmalloc-64: double free of %s", HARD },
+	{ "double_free_hollow", "BUG kmalloc-4096: double free of %s", HARD },
+	{ "double_free_large", "BUG: invalid free of %s: nothing is allocated "
+	  "there", HARD },
+	{ "free_never_allocated", "BUG young: double free of %s", HARD },
+	{ "free_stack", "BUG: invalid free of %s: not memory of this library",
+	  HARD },
+	{ "cache_free_wrong", "BUG apples: invalid free of %s: it belongs to "
+	  "cache pears", HARD },
 };
 
 /*

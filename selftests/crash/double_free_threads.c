@@ -13,7 +13,7 @@ static void *free_it(void *arg)
 {
 	for (int i = 0; i < ROUNDS; i++) {
 		if (arg)
-			shared = rn_alloc(64, 0);
+			shared = i ? rn_alloc(64, 0) : blame(rn_alloc(64, 0));
 		pthread_barrier_wait(&barrier);
 		rn_free(shared);
 		pthread_barrier_wait(&barrier);
