@@ -3,6 +3,7 @@
  * Objects of caches: the fast paths, and the checks in front of the slow ones,
  * as kmalloc.c has them for sizes.
  */
+#include "profile.h"
 #include "slab_hooks.h"
 #include "tracepoint.h"
 
@@ -82,18 +83,26 @@ RN_API void *rn_cache_alloc_node(struct rn_cache *cache, rn_gfp_t flags,
 	return cache_alloc_slow(cache, flags, node);
 }
 
+/* The cache of the slab that @p lies in, or whose sample it is; or NULL. */
+static const struct rn_cache *cache_of(const void *p)
+{
+	unsigned int row = mem_has(p) ? ptr_to_row(p) : 0;
+
+	return row ? row_to_cache(row) : profile_cache_of(p);
+}
+
 static noinline void cache_free_slow(struct rn_cache *cache, void *object)
 {
-	unsigned int row = mem_has(object) ? ptr_to_row(object) : 0;
+	const struct rn_cache *owner = cache_of(object);
 
 	if (!object)
 		return;
-	if (!row)
+	if (!owner)
 		bug("BUG %s: invalid free of %p: not an object of any cache",
 		    cache->name, object);
-	if (row_to_cache(row) != cache)
+	if (owner != cache)
 		bug("BUG %s: invalid free of %p: it belongs to cache %s",
-		    cache->name, object, row_to_cache(row)->name);
+		    cache->name, object, owner->name);
 	trace_kmem(kmem_cache_free, CALL_SITE, object, cache);
 	if (!fast_free(object))
 		free_checked(object, CALL_SITE);

@@ -23,7 +23,18 @@ static void read_slab_debug(void)
 		       "ignored", value);
 }
 
+static void read_profile(void)
+{
+	options.profile = secure_getenv("RN_PROFILE");
+	read_signal("RN_PROFILE_SIGNAL", &options.profile_signal);
+	read_size("RN_PROFILE_INTERVAL", &options.profile_interval);
+	if (!options.profile &&
+	    (options.profile_signal || options.profile_interval))
+		report("RN_PROFILE is not set: no profile is made");
+}
+
 void read_debug_options(void)
 {
 	read_slab_debug();
+	read_profile();
 }

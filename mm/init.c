@@ -6,6 +6,7 @@
  * handlers of fork() are registered in one (mm/fork.c).
  */
 #define _GNU_SOURCE
+#include "profile.h"
 #include "slab_hooks.h"
 #include "zone.h"
 
@@ -115,6 +116,7 @@ void mm_init_slow(void)
 	gate_exit(ticket);
 	if (first && !init_error) {
 		slabinfo_init();
+		profile_init();
 		stats_init();
 		reserve_at_start();
 	}

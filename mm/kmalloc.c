@@ -8,6 +8,7 @@
  * objects (mm/slab_hooks.h), and always where there is no rseq. On several nodes
  * alloc_medium() is the fast path, since it has to ask for the node.
  */
+#include "profile.h"
 #include "slab_debug.h"
 #include "slab_hooks.h"
 #include "tracepoint.h"
@@ -162,7 +163,7 @@ static void *alloc_checked(size_t fit, size_t size, rn_gfp_t flags, int node,
 	if (fit > RN_MAX_SIZE)
 		return alloc_fail(ENOMEM, flags, fit);
 	if (fit > KMALLOC_MAX)
-		return large_alloc(fit, flags, node);
+		return profile_run(large_alloc(fit, flags, node), size, caller);
 	c = cache_for(fit, flags);
 	if (!c)
 		return alloc_fail(ENOMEM, flags, fit);

@@ -41,6 +41,9 @@ enum rung { RUNG_END, RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL };
  * @limit_hard: likewise
  * @slab_debug: RN_SLAB_DEBUG, NULL for none
  * @slab_debug_continue: RN_SLAB_DEBUG_ACTION=continue
+ * @profile: RN_PROFILE: where the heap profile goes at exit, or NULL
+ * @profile_signal: RN_PROFILE_SIGNAL: the signal that also asks for it, or 0
+ * @profile_interval: RN_PROFILE_INTERVAL, bytes, 0 for the default
  */
 struct options {
 	enum rung ladder[MAX_RUNGS + 1];
@@ -62,6 +65,9 @@ struct options {
 	size_t limit_hard;
 	const char *slab_debug;
 	bool slab_debug_continue;
+	const char *profile;
+	int profile_signal;
+	size_t profile_interval;
 };
 
 #define DECAY_MS	10000	/* unless said otherwise */
@@ -72,6 +78,8 @@ void options_read(void);
 
 /* For who reads them: nothing changes where the variable is not there. */
 void read_switch(const char *name, bool *where);	/* 0 or 1 */
+void read_size(const char *name, size_t *where);	/* 512M, not 0 */
+void read_signal(const char *name, int *where);		/* USR2 or a number */
 void read_debug_options(void);
 
 #pragma GCC visibility pop

@@ -57,6 +57,7 @@
  * @flushes: sheaves emptied into slabs
  * @miss: objects that were wanted on another node
  * @foreign: objects that were wanted here and had to come from another node
+ * @samples: objects that lie on pages of their own (mm/profile.c)
  * @interleave: objects taken by threads that interleave; with those that
  *	slots count still (cache_usage_on())
  * @other: likewise by CPUs of other nodes
@@ -78,6 +79,7 @@ struct cache_node {
 	u64 refills;
 	u64 flushes;
 	u64 miss, foreign;
+	u64 samples;
 	u64 interleave, other;
 } __aligned(64);
 
@@ -411,11 +413,12 @@ bool cache_flush(struct rn_cache *c);
  * @active: of those, in users' hands
  * @cached: of those, in sheaves
  * @slabs: number of slabs
+ * @samples: of @active, those in no slab (mm/profile.c)
  * @allocs: allocations by fast and slow path together
  * @miss: as in struct cache_node, and those that follow
  */
 struct cache_usage {
-	u64 objects, active, cached, slabs;
+	u64 objects, active, cached, slabs, samples;
 	u64 fast_allocs, fast_frees, slow_allocs, slow_frees;
 	u64 refills, flushes;
 	u64 miss, foreign, interleave, other;

@@ -37,12 +37,22 @@ enum object_state {
 /* --- stacktrace.c: who called --- */
 
 #define STACK_DEPTH	16
+#define STACK_DEPTH_MOST 64
 #define SYMBOL_LEN	192
 
 /* Outside of locks, and once the program has started: it may load a library. */
 void stack_prepare(void);
 /* The frames from that one on which @caller returns to; only it, until then. */
 unsigned int stack_save(const void **frames, const void *caller);
+/* Likewise, at most @most, which is at most STACK_DEPTH_MOST. */
+unsigned int stack_save_deep(const void **frames, unsigned int most,
+			     const void *caller);
+/*
+ * The function that @address returns to and the file it is in, as the loader
+ * has them; each NULL where it is not known.
+ */
+void stack_lookup(const void *address, const char **function,
+		  const char **file);
 /* "function+0x10 [program+0x1234]", or less where less is known. */
 const char *stack_symbol(char buf[SYMBOL_LEN], const void *address);
 

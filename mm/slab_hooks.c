@@ -5,8 +5,11 @@
  *
  * Lock: slab_mutex covers slab_hooks and what follows from it.
  */
+#include "profile.h"
 #include "slab_debug.h"
 #include "slab_hooks.h"
+
+#include <string.h>
 
 unsigned int slab_hooks;
 
@@ -51,11 +54,36 @@ void slab_hooks_init(void)
 
 /* --- the hooks --- */
 
+/* What a fast path does, for who has it shut; NULL: there is none for that. */
+static void *alloc_quick(const struct rn_cache *c, rn_gfp_t flags, int node)
+{
+	void *object;
+
+	if (flags & ~RN_ZERO || node != RN_NO_NODE || !percpu_has_rseq())
+		return NULL;
+	object = percpu_pop(local_row(c->row));
+	return object && flags ? memset(object, 0, c->usable) : object;
+}
+
+static void *alloc_hooked(struct rn_cache *c, size_t size, rn_gfp_t flags,
+			  int node, const void *caller)
+{
+	void *object = NULL;
+
+	if (slab_hooks & HOOK_PROFILE && profile_is_due(size))
+		object = profile_alloc(c, size, flags, node, caller);
+	return object ? object : alloc_quick(c, flags, node);
+}
+
 void *slab_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags, int node,
 		 const void *caller)
 {
-	void *object = slab_alloc_slow(c, flags, node);
+	void *object = NULL;
 
+	if (unlikely(READ_ONCE(slab_hooks)))
+		object = alloc_hooked(c, size, flags, node, caller);
+	if (!object)
+		object = slab_alloc_slow(c, flags, node);
 	if (unlikely(c->debug) && object)
 		debug_account(c, object, size, caller);
 	return object;

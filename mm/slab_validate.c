@@ -4,6 +4,7 @@
  * it should be, what is a pointer, and which objects are left.
  */
 #include "freelist.h"
+#include "profile.h"
 #include "slab_debug.h"
 
 #include <stdio.h>
@@ -165,6 +166,9 @@ RN_API int rn_dump_obj(const void *p)
 	page = ptr_to_page(p);
 	if (row)
 		dump_object(p, row);
+	else if (profile_cache_of(p))
+		report("%p: slab %s start %p, in use, on pages of its own", p,
+		       profile_cache_of(p)->name, p);
 	else if (page && page->type == PAGE_LARGE)
 		report("%p: the start of %u pages", p, page->nr_pages);
 	else

@@ -37,22 +37,42 @@ void stack_prepare(void)
 	smp_store_release(&state, PREPARED);
 }
 
-noinline unsigned int stack_save(const void **frames, const void *caller)
+noinline unsigned int stack_save_deep(const void **frames, unsigned int most,
+				      const void *caller)
 {
-	void *all[STACK_DEPTH + OUR_FRAMES];
+	void *all[STACK_DEPTH_MOST + OUR_FRAMES];
 	int nr = 0, first = 0;
 
 	if (smp_load_acquire(&state) == PREPARED)
-		nr = backtrace(all, ARRAY_SIZE(all));
+		nr = backtrace(all, most + OUR_FRAMES);
 	while (caller && first < nr && all[first] != caller)
 		first++;
 	if (first == nr) {
 		frames[0] = caller;
 		return caller != NULL;
 	}
-	nr = min(nr - first, STACK_DEPTH);
+	nr = min(nr - first, (int)most);
 	memcpy(frames, all + first, nr * sizeof(*frames));
 	return nr;
+}
+
+unsigned int stack_save(const void **frames, const void *caller)
+{
+	return stack_save_deep(frames, STACK_DEPTH, caller);
+}
+
+void stack_lookup(const void *address, const char **function,
+		  const char **file)
+{
+	struct link_map *map = NULL;
+	Dl_info info;
+
+	*function = *file = NULL;
+	if (!dladdr1((const char *)address - 1, &info, (void **)&map,
+		     RTLD_DL_LINKMAP))
+		return;
+	*function = info.dli_sname;
+	*file = info.dli_fname;
 }
 
 /* A return address is behind the call, perhaps in the next function. */
@@ -82,6 +102,6 @@ const char *stack_symbol(char buf[SYMBOL_LEN], const void *address)
 /* The first moment at which that can be done, and before threads. */
 static __attribute__((constructor)) void prepare_constructor(void)
 {
-	if (secure_getenv("RN_SLAB_DEBUG"))
+	if (secure_getenv("RN_SLAB_DEBUG") || secure_getenv("RN_PROFILE"))
 		stack_prepare();
 }
