@@ -115,6 +115,8 @@ void mm_init_slow(void)
 	unlock(&init_lock);
 	gate_exit(ticket);
 	if (first && !init_error) {
+		/* What is registered first comes last at exit. */
+		leaks_init();
 		slabinfo_init();
 		profile_init();
 		stats_init();

@@ -15,6 +15,7 @@
  *           zone.lock (mm/page_alloc.c): pageblocks of a node
  *             sheaf_pool.lock, meta_lock, open_lock, counter_lock, pools.lock,
  *             shrinkers.lock: leaves
+ *     leaks_lock (mm/leaks.c): a report, within or without slab_mutex
  *    publishing (mm/stats_shm.c), report_lock (mm/slab_report.c),
  *    profile.lock: leaves
  *   pressure.lock: only ever tried, at a tick
@@ -499,6 +500,10 @@ bool reclaim(rn_gfp_t flags, unsigned int round);
  * lock but that of ticks is held. Bytes of objects; *@more: it is not through.
  */
 size_t slots_age(enum reclaim_why why, bool *more);
+
+/* --- leaks.c --- */
+
+void leaks_init(void);			/* RN_LEAKS */
 
 void slab_debug_init(void);	/* slab_debug.c; before the first cache */
 

@@ -44,6 +44,9 @@ enum rung { RUNG_END, RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL };
  * @profile: RN_PROFILE: where the heap profile goes at exit, or NULL
  * @profile_signal: RN_PROFILE_SIGNAL: the signal that also asks for it, or 0
  * @profile_interval: RN_PROFILE_INTERVAL, bytes, 0 for the default
+ * @leaks: RN_LEAKS
+ * @leaks_ignore: RN_LEAKS_IGNORE, or NULL
+ * @leaks_exitcode: RN_LEAKS_EXITCODE, or 0
  */
 struct options {
 	enum rung ladder[MAX_RUNGS + 1];
@@ -68,6 +71,9 @@ struct options {
 	const char *profile;
 	int profile_signal;
 	size_t profile_interval;
+	bool leaks;
+	const char *leaks_ignore;
+	int leaks_exitcode;
 };
 
 #define DECAY_MS	10000	/* unless said otherwise */

@@ -409,6 +409,7 @@ static int destroy_last(struct rn_cache *c)
 		return -EBUSY;
 	cache_usage(c, &u);
 	if (u.active && (!c->debug || debug_left(c))) {
+		leaks_of_cache(c);
 		report("rn_cache_destroy(%s): %lu of %lu objects are still "
 		       "allocated", c->name, (unsigned long)u.active,
 		       (unsigned long)u.objects);

@@ -96,6 +96,8 @@ static inline struct object_meta *meta_of(const struct rn_cache *c,
 
 extern bool slab_debug_on;	/* some cache is debugged, or will be */
 
+/* Is @name the first @len bytes of @glob, up to a '*' if there is one? */
+bool name_matches(const char *glob, size_t len, const char *name);
 /* What a cache of this name is to have, that asks for @flags itself. */
 unsigned int slab_debug_flags(const char *name, unsigned int flags);
 /* Is that more than one wants, by the letter O? */
@@ -180,6 +182,11 @@ static inline size_t debug_size(const struct rn_cache *c, const void *object)
 {
 	return READ_ONCE(meta_of(c, object)->size);
 }
+
+/* --- leaks.c --- */
+
+/* Under slab_mutex: who allocated what is out of it, where it has that. */
+void leaks_of_cache(struct rn_cache *c);
 
 /* --- slab_validate.c --- */
 
