@@ -109,6 +109,14 @@ void large_set_counter(void *p, u16 id)
 	pfn_to_page(ptr_to_pfn(p))->counter = id;
 }
 
+/* A run, or a sample of one of its caches. */
+static bool is_charged_to(const struct page *head, u16 id)
+{
+	const struct rn_cache *c = profile_cache(head);
+
+	return c ? c->counter == counters[id] : head->counter == id;
+}
+
 void large_free_all(u16 id)
 {
 	for (u32 block = block_next_used(0); block != NO_BLOCK;
@@ -117,7 +125,7 @@ void large_free_all(u16 id)
 			u32 pfn = (block << PAGEBLOCK_ORDER) + i;
 			struct page *page = pfn_to_page(pfn);
 
-			if (page->type == PAGE_LARGE && page->counter == id)
+			if (page->type == PAGE_LARGE && is_charged_to(page, id))
 				large_free(pfn_to_ptr(pfn), page);
 		}
 	}

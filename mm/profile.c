@@ -6,7 +6,6 @@
  * Lock: profile.lock. A sample that lies on pages of its own belongs to who has
  * the object; so does what its descriptor says.
  */
-#include "memcontrol.h"
 #include "profile.h"
 #include "slab_debug.h"
 #include "slab_hooks.h"
@@ -104,6 +103,7 @@ void profile_forget(struct page *head)
 		return;
 	stat_add(&c->node[node]->samples, -1);
 	stat_inc(&c->node[node]->barn.free_slow);
+	cache_uncharge(c, 1);
 }
 
 /* --- runs of pages --- */
@@ -160,33 +160,17 @@ static void *run_of(struct rn_cache *c, rn_gfp_t flags, int node)
 	return NULL;
 }
 
-/* Its pages are charged, of which the caller may have charged a part. */
+/* Charged as one of a slab: a limit is not to feel that it is a sample. */
 static void *charged_run_of(struct rn_cache *c, rn_gfp_t flags, int node)
 {
-	u64 bytes = ALIGN((u64)c->size, PAGE_BYTES);
+	bool charged = !c->counter || flags & GFP_CHARGED;
 	void *p;
 
-	if (flags & GFP_CHARGED)
-		bytes -= c->size;
-	if (counter_try_charge(c->counter, bytes))
+	if (!charged && !counter_charge_objects(c->counter, c->size, 1))
 		return NULL;
 	p = run_of(c, flags, node);
-	if (p)
-		large_set_counter(p, counter_to_memcg(c->counter)->id);
-	else
-		counter_uncharge(c->counter, bytes);
-	return p;
-}
-
-/* Inside of the gate, from the charge to the object. */
-static void *alloc_sample(struct rn_cache *c, size_t size, rn_gfp_t flags,
-			  int node, const void *const *frames, u32 nr)
-{
-	void *p = c->counter ? charged_run_of(c, flags, node) :
-		run_of(c, flags, node);
-
-	if (p)
-		record(pfn_to_page(ptr_to_pfn(p)), size, frames, nr);
+	if (!p && !charged)
+		cache_uncharge(c, 1);
 	return p;
 }
 
@@ -201,12 +185,15 @@ noinline void *profile_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags,
 	if (c->debug)
 		return NULL;
 	nr = stack_save_deep(frames, PROFILE_DEPTH, caller);
+	/* From the charge to the object: a child has both, or neither. */
 	ticket = gate_enter();
-	p = alloc_sample(c, size, flags, node, frames, nr);
-	gate_exit(ticket);
-	errno = saved;
+	p = charged_run_of(c, flags, node);
+	if (p)
+		record(pfn_to_page(ptr_to_pfn(p)), size, frames, nr);
 	if (p && c->ctor)
 		c->ctor(p);
+	gate_exit(ticket);
+	errno = saved;
 	return p && flags & RN_ZERO ? memset(p, 0, c->usable) : p;
 }
 
