@@ -102,7 +102,6 @@ void profile_forget(struct page *head)
 	if (!c)
 		return;
 	stat_add(&c->node[node]->samples, -1);
-	stat_inc(&c->node[node]->barn.free_slow);
 	cache_uncharge(c, 1);
 }
 
@@ -144,7 +143,7 @@ static bool belong_to(struct rn_cache *c, void *p)
 		return false;
 	head->owner = c->row;
 	stat_inc(&n->samples);
-	stat_inc(&n->barn.alloc_slow);
+	stat_inc(&n->sampled);
 	return true;
 }
 

@@ -58,6 +58,7 @@
  * @miss: objects that were wanted on another node
  * @foreign: objects that were wanted here and had to come from another node
  * @samples: objects that lie on pages of their own (mm/profile.c)
+ * @sampled: how many ever did
  * @interleave: objects taken by threads that interleave; with those that
  *	slots count still (cache_usage_on())
  * @other: likewise by CPUs of other nodes
@@ -79,7 +80,7 @@ struct cache_node {
 	u64 refills;
 	u64 flushes;
 	u64 miss, foreign;
-	u64 samples;
+	u64 samples, sampled;
 	u64 interleave, other;
 } __aligned(64);
 

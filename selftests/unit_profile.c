@@ -236,13 +236,13 @@ static void *allocate(void *arg)
 	return arg;
 }
 
-static volatile bool over;
+static bool over;
 
 static void *write_on(void *arg)
 {
 	int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-	while (!over) {
+	while (!READ_ONCE(over)) {
 		must(!rn_profile_write(fd));
 		must(!rn_profile_write_text(fd));
 	}
@@ -256,14 +256,14 @@ START_TEST(threads)
 	pthread_t t[THREADS], writer;
 
 	start(4096);
-	over = false;
+	WRITE_ONCE(over, false);
 	ck_assert_int_eq(pthread_create(&writer, NULL, write_on, NULL), 0);
 	for (int i = 0; i < THREADS; i++)
 		ck_assert_int_eq(pthread_create(&t[i], NULL, allocate, NULL),
 				 0);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(t[i], NULL);
-	over = true;
+	WRITE_ONCE(over, true);
 	pthread_join(writer, NULL);
 	s = sums();
 	expect_estimate(&s.total, THREADS * 20 * 500, 200, 4096);
