@@ -17,20 +17,20 @@
 
 #define noinline __attribute__((noinline))
 
-/* Not to be left out by the compiler, nor to be a jump at the end. */
+/* Not to be left out, nor a jump at the end; loops are not to be unrolled. */
 static void *volatile kept;
 
 /* 40 MB, which stay. */
 static noinline void hoard(void)
 {
-	for (int i = 0; i < 40000; i++)
+	for (volatile int i = 0; i < 40000; i++)
 		kept = rn_alloc(1000, 0);
 }
 
 /* 30 MB, which go. */
 static noinline void churn(void)
 {
-	for (int i = 0; i < 60000; i++) {
+	for (volatile int i = 0; i < 60000; i++) {
 		kept = rn_alloc(500, 0);
 		rn_free(kept);
 	}
@@ -39,7 +39,7 @@ static noinline void churn(void)
 /* 10 MiB in one piece each. */
 static noinline void lump(void)
 {
-	for (int i = 0; i < 10; i++)
+	for (volatile int i = 0; i < 10; i++)
 		kept = rn_alloc(1 << 20, 0);
 }
 
@@ -50,7 +50,7 @@ static noinline void one(struct rn_cache *c)
 
 static noinline void three(struct rn_cache *c)
 {
-	for (int i = 0; i < 3; i++)
+	for (volatile int i = 0; i < 3; i++)
 		kept = rn_cache_alloc(c, 0);
 }
 
