@@ -5,6 +5,7 @@
  */
 #include "slab_debug.h"
 #include "kfence.h"
+#include "profile.h"
 #include "slab_hooks.h"
 #include "tracepoint.h"
 
@@ -84,18 +85,22 @@ RN_API void *rn_cache_alloc_node(struct rn_cache *cache, rn_gfp_t flags,
 	return cache_alloc_slow(cache, flags, node);
 }
 
-/* Of what is guarded and not out, any: that is reported when it is freed. */
+/*
+ * The cache of the slab that @p lies in, or whose sample it is; or NULL. Of what
+ * is guarded and not out @cache: that is reported when it is freed.
+ */
 static const struct rn_cache *cache_of(const struct rn_cache *cache,
-				       const void *object)
+				       const void *p)
 {
-	unsigned int row = mem_has(object) ? ptr_to_row(object) : 0;
+	unsigned int row = mem_has(p) ? ptr_to_row(p) : 0;
 	const char *start;
 	size_t size;
 
-	if (kfence_has(object))
-		kfence_find(object, &start, &size, &cache);
-	else
-		cache = row ? row_to_cache(row) : NULL;
+	if (row)
+		return row_to_cache(row);
+	if (!kfence_has(p))
+		return profile_cache_of(p);
+	kfence_find(p, &start, &size, &cache);
 	return cache;
 }
 

@@ -356,6 +356,7 @@ static void after_fork_in_child(void)
 		mempool_after_fork();
 		counter_after_fork();
 		pools_after_fork();
+		profile_after_fork();
 	}
 	/* Also where no memory has been asked for yet. */
 	kswapd_after_fork();

@@ -21,6 +21,7 @@ void shrinker_after_fork(void);
 void mempool_after_fork(void);
 void counter_after_fork(void);
 void pools_after_fork(void);
+void profile_after_fork(void);
 
 #pragma GCC visibility pop
 

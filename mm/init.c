@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE
 #include "kfence.h"
+#include "profile.h"
 #include "slab_hooks.h"
 #include "zone.h"
 
@@ -117,7 +118,10 @@ void mm_init_slow(void)
 	unlock(&init_lock);
 	gate_exit(ticket);
 	if (first && !init_error) {
+		/* What is registered first comes last at exit. */
+		leaks_init();
 		slabinfo_init();
+		profile_init();
 		stats_init();
 		reserve_at_start();
 	}

@@ -11,10 +11,12 @@
  *       drain_mutex (mm/drain.c): other CPUs' slots
  *         cache_node.list_lock (mm/slab.c): slabs of a cache on a node
  *         barn.lock (mm/sheaf.c): its sheaves; never together with list_lock
+ *           depot_lock (mm/stackdepot.c)
  *           zone.lock (mm/page_alloc.c): pageblocks of a node
  *             sheaf_pool.lock, meta_lock, open_lock, counter_lock, pools.lock,
  *             shrinkers.lock, pool.lock (mm/kfence.c): leaves
- *    publishing (mm/stats_shm.c), those of mm/slab_report.c: leaves
+ *    leaks_lock (mm/leaks.c): over a report
+ *    publishing (mm/stats_shm.c), those of mm/slab_report.c, profile.lock: leaves
  *   pressure.lock: only ever tried, at a tick
  */
 #ifndef MM_INTERNAL_H
@@ -504,6 +506,10 @@ bool reclaim(rn_gfp_t flags, unsigned int round);
  */
 size_t slots_age(enum reclaim_why why, bool *more);
 
+/* --- leaks.c --- */
+
+void leaks_init(void);			/* RN_LEAKS */
+
 void slab_debug_init(void);	/* slab_debug.c; before the first cache */
 
 /* --- fork.c: the gate that every slow path is inside --- */
@@ -531,6 +537,7 @@ struct seq {
 
 void seq_open(struct seq *s, int fd);
 void seq_printf(struct seq *s, const char *fmt, ...) __printf(2, 3);
+void seq_write(struct seq *s, const void *p, size_t n);
 int seq_close(struct seq *s);	/* 0 or -errno */
 
 /* Each part writes its own "name value" lines. */

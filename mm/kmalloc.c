@@ -10,6 +10,7 @@
  */
 #include "harden.h"
 #include "kfence.h"
+#include "profile.h"
 #include "slab_hooks.h"
 #include "tracepoint.h"
 
@@ -172,7 +173,7 @@ static void *alloc_checked(size_t fit, size_t size, rn_gfp_t flags, int node,
 	if (fit > RN_MAX_SIZE)
 		return alloc_fail(ENOMEM, flags, fit);
 	if (fit > KMALLOC_MAX)
-		return large_alloc(fit, flags, node);
+		return profile_run(large_alloc(fit, flags, node), size, caller);
 	c = cache_for(fit, flags, caller);
 	if (!c)
 		return alloc_fail(ENOMEM, flags, fit);

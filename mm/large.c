@@ -10,6 +10,7 @@
 #include "kfence.h"
 #include "page_counter.h"
 #include "percpu.h"
+#include "profile.h"
 #include "tracepoint.h"
 #include "zone.h"
 
@@ -21,6 +22,8 @@ static void *run_to_user(u32 pfn, u32 nr)
 
 	head->nr_pages = nr;
 	head->counter = 0;
+	head->owner = 0;
+	head->mark = 0;
 	__atomic_store_n(&head->type, PAGE_LARGE, __ATOMIC_RELEASE);
 	return pfn_to_ptr(pfn);
 }
@@ -104,6 +107,8 @@ void large_free(void *p, struct page *head)
 	if (__atomic_exchange_n(&head->type, PAGE_NONE, __ATOMIC_ACQ_REL) !=
 	    PAGE_LARGE)
 		bug("double free of %p", p);
+	if (unlikely(head->mark))
+		profile_forget(head);
 	free_pages(ptr_to_pfn(p), nr);
 	if (unlikely(id))
 		counter_uncharge(counters[id], (u64)nr << PAGE_SHIFT);
@@ -114,6 +119,14 @@ void large_set_counter(void *p, u16 id)
 	pfn_to_page(ptr_to_pfn(p))->counter = id;
 }
 
+/* A run, or a sample of one of its caches. */
+static bool is_charged_to(const struct page *head, u16 id)
+{
+	const struct rn_cache *c = profile_cache(head);
+
+	return c ? c->counter == counters[id] : head->counter == id;
+}
+
 void large_free_all(u16 id)
 {
 	for (u32 block = block_next_used(0); block != NO_BLOCK;
@@ -122,7 +135,7 @@ void large_free_all(u16 id)
 			u32 pfn = (block << PAGEBLOCK_ORDER) + i;
 			struct page *page = pfn_to_page(pfn);
 
-			if (page->type == PAGE_LARGE && page->counter == id)
+			if (page->type == PAGE_LARGE && is_charged_to(page, id))
 				large_free(pfn_to_ptr(pfn), page);
 		}
 	}
@@ -167,6 +180,9 @@ void *large_realloc(void *p, size_t size, rn_gfp_t flags)
 
 	if (pages >> mem.stripe_order)
 		return NULL;
+	/* The caller counts it anew; where that fails the profile lacks it. */
+	if (unlikely(head->mark))
+		profile_forget(head);
 	if (pages > nr)
 		return large_grow(p, head, pages, with_init(flags));
 	if (pages < nr) {
@@ -180,6 +196,8 @@ void *large_cut(void *p, size_t size, size_t align)
 {
 	struct page *head = pfn_to_page(ptr_to_pfn(p));
 	u32 nr = head->nr_pages, pages = size_to_pages(size), pfn, lead;
+	u32 mark = head->mark;
+	u64 asked = head->asked;
 	unsigned int ticket = gate_enter();
 
 	pfn = ptr_to_pfn((void *)ALIGN((uintptr_t)p, align));
@@ -187,6 +205,8 @@ void *large_cut(void *p, size_t size, size_t align)
 	if (lead)
 		__atomic_store_n(&head->type, PAGE_NONE, __ATOMIC_RELEASE);
 	run_to_user(pfn, pages);
+	pfn_to_page(pfn)->mark = mark;
+	pfn_to_page(pfn)->asked = asked;
 	if (lead)
 		free_pages(pfn - lead, lead);
 	if (nr - lead > pages)
@@ -231,7 +251,8 @@ RN_API void *rn_alloc_pages(unsigned int order, rn_gfp_t flags, int node)
 		errno = EINVAL;
 		return NULL;
 	}
-	return pages_to_user((size_t)1 << order, flags, node);
+	return profile_run(pages_to_user((size_t)1 << order, flags, node),
+			   PAGE_BYTES << order, CALL_SITE);
 }
 
 /* The head of the run that @addr and @order name, or a report and the end. */
@@ -243,7 +264,8 @@ static struct page *head_to_free(const void *addr, unsigned int order)
 		bug("rn_free_pages(%p): not from rn_alloc_pages", addr);
 	if ((uintptr_t)addr & (PAGE_BYTES - 1))
 		bug("rn_free_pages(%p): not the start of a page", addr);
-	if (__atomic_load_n(&head->type, __ATOMIC_ACQUIRE) != PAGE_LARGE)
+	if (__atomic_load_n(&head->type, __ATOMIC_ACQUIRE) != PAGE_LARGE ||
+	    head->owner)
 		bug("rn_free_pages(%p): not an allocated run, or freed twice",
 		    addr);
 	if (order > RN_MAX_ORDER || head->nr_pages != 1U << order)

@@ -6,6 +6,7 @@
  * Lock: slab_mutex covers the tree and the caches of each group.
  */
 #include "memcontrol.h"
+#include "profile.h"
 #include "slab_hooks.h"
 #include "tracepoint.h"
 
@@ -202,7 +203,7 @@ static void *take_charged(struct rn_memcg *m, struct rn_cache *c, size_t size,
 	p = large_alloc(size, flags, RN_NO_NODE);
 	if (p)
 		large_set_counter(p, m->id);
-	return p;
+	return profile_run(p, size, caller);
 }
 
 /* An object of @c or, without one, a run of pages; charged by itself. */

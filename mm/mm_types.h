@@ -61,6 +61,9 @@ enum slab_state {
  * @bucket: the partial list it is on; under list_lock
  * @nr_pages: length of a PAGE_LARGE run
  * @counter: id of what it is charged to, or 0
+ * @owner: row of the cache whose object it is, a sample, or 0 (mm/profile.c)
+ * @mark: where the sample is counted; 0: it is none
+ * @asked: bytes that were asked for, of a sample
  * @nr_hollow: of the second page of a slab: objects that lie on hollow pages, and
  *	on no freelist; written by the slab's owner
  * @seen: likewise, the objects that were out when it was looked at for pages to
@@ -83,7 +86,9 @@ struct page {
 		};
 		struct {
 			u32 nr_pages;
-			u16 counter;
+			u16 counter, owner;
+			u32 mark;
+			u64 asked __attribute__((packed, aligned(4)));
 		};
 		struct {
 			u16 nr_hollow, seen;

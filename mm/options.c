@@ -39,7 +39,7 @@ static size_t parse_size(const char *s)
 	return bytes;
 }
 
-static void read_size(const char *name, size_t *where)
+void read_size(const char *name, size_t *where)
 {
 	const char *value = secure_getenv(name);
 	size_t bytes;
@@ -231,19 +231,24 @@ static int parse_signal(const char *s)
 	return 0;
 }
 
+void read_signal(const char *name, int *where)
+{
+	const char *value = secure_getenv(name);
+	int signal = value ? parse_signal(value) : 0;
+
+	if (signal)
+		*where = signal;
+	else if (value)
+		report("%s=%s is not a signal; ignored", name, value);
+}
+
 static void read_slabinfo(void)
 {
-	const char *value = secure_getenv("RN_SLABINFO_SIGNAL");
-
 	options.slabinfo = secure_getenv("RN_SLABINFO");
 	options.vmstat = secure_getenv("RN_VMSTAT");
 	options.memmap = secure_getenv("RN_MEMMAP");
-	if (!value)
-		return;
-	options.slabinfo_signal = parse_signal(value);
-	if (!options.slabinfo_signal)
-		report("RN_SLABINFO_SIGNAL=%s is not a signal; ignored", value);
-	if (!options.slabinfo)
+	read_signal("RN_SLABINFO_SIGNAL", &options.slabinfo_signal);
+	if (secure_getenv("RN_SLABINFO_SIGNAL") && !options.slabinfo)
 		options.slabinfo = "stderr";
 }
 
@@ -279,8 +284,10 @@ void read_switch(const char *name, bool *where)
 static const char *const known[] = {
 	"RN_BACKGROUND", "RN_DECAY_MS", "RN_FORK", "RN_HUGEPAGESIZE",
 	"RN_HUGETLB", "RN_KFENCE", "RN_KFENCE_INTERVAL", "RN_KFENCE_OBJECTS",
-	"RN_LADDER", "RN_LIMIT", "RN_PERCPU", "RN_PERCPU_BUDGET",
-	"RN_MEMMAP", "RN_RESERVATION", "RN_RESERVE", "RN_SLABINFO",
+	"RN_LADDER", "RN_LEAKS", "RN_LEAKS_EXITCODE", "RN_LEAKS_IGNORE",
+	"RN_LIMIT", "RN_MEMMAP", "RN_PERCPU", "RN_PERCPU_BUDGET",
+	"RN_PROFILE", "RN_PROFILE_INTERVAL", "RN_PROFILE_SIGNAL",
+	"RN_RESERVATION", "RN_RESERVE", "RN_SLABINFO",
 	"RN_SLABINFO_SIGNAL", "RN_SLAB_DEBUG", "RN_SLAB_DEBUG_ACTION",
 	"RN_STATS_SHM", "RN_VMSTAT",
 	"RN_HARDENED", "RN_FREELIST_RANDOM", "RN_INIT_ON_ALLOC",

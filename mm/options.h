@@ -49,6 +49,12 @@ enum rung { RUNG_END, RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL };
  * @init_on_alloc: RN_INIT_ON_ALLOC
  * @init_on_free: RN_INIT_ON_FREE
  * @random_caches: RN_RANDOM_KMALLOC_CACHES
+ * @profile: RN_PROFILE: where the heap profile goes at exit, or NULL
+ * @profile_signal: RN_PROFILE_SIGNAL: the signal that also asks for it, or 0
+ * @profile_interval: RN_PROFILE_INTERVAL, bytes, 0 for the default
+ * @leaks: RN_LEAKS
+ * @leaks_ignore: RN_LEAKS_IGNORE, or NULL
+ * @leaks_exitcode: RN_LEAKS_EXITCODE, or 0
  */
 struct options {
 	enum rung ladder[MAX_RUNGS + 1];
@@ -78,6 +84,12 @@ struct options {
 	bool init_on_alloc;
 	bool init_on_free;
 	bool random_caches;
+	const char *profile;
+	int profile_signal;
+	size_t profile_interval;
+	bool leaks;
+	const char *leaks_ignore;
+	int leaks_exitcode;
 };
 
 #define DECAY_MS	10000	/* unless said otherwise */
@@ -88,6 +100,8 @@ void options_read(void);
 
 /* For who reads them: nothing changes where the variable is not there. */
 void read_switch(const char *name, bool *where);	/* 0 or 1 */
+void read_size(const char *name, size_t *where);	/* 512M, not 0 */
+void read_signal(const char *name, int *where);		/* USR2 or a number */
 void read_debug_options(void);
 
 #pragma GCC visibility pop

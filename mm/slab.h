@@ -60,6 +60,8 @@
  * @flushes: sheaves emptied into slabs
  * @miss: objects that were wanted on another node
  * @foreign: objects that were wanted here and had to come from another node
+ * @samples: objects that lie on pages of their own (mm/profile.c)
+ * @sampled: how many ever did
  * @interleave: objects taken by threads that interleave; with those that
  *	slots count still (cache_usage_on())
  * @other: likewise by CPUs of other nodes
@@ -81,6 +83,7 @@ struct cache_node {
 	u64 refills;
 	u64 flushes;
 	u64 miss, foreign;
+	u64 samples, sampled;
 	u64 interleave, other;
 } __aligned(64);
 
@@ -420,11 +423,12 @@ bool cache_flush(struct rn_cache *c);
  * @active: of those, in users' hands
  * @cached: of those, in sheaves
  * @slabs: number of slabs
+ * @samples: of @active, those in no slab (mm/profile.c)
  * @allocs: allocations by fast and slow path together
  * @miss: as in struct cache_node, and those that follow
  */
 struct cache_usage {
-	u64 objects, active, cached, slabs;
+	u64 objects, active, cached, slabs, samples;
 	u64 fast_allocs, fast_frees, slow_allocs, slow_frees;
 	u64 refills, flushes;
 	u64 miss, foreign, interleave, other;

@@ -465,8 +465,10 @@ RN_API int rn_cache_destroy(struct rn_cache *cache)
 		ret = destroy_last(cache);
 	unlock(&slab_mutex);
 	gate_exit(ticket);
-	if (ret && cache->debug)
+	if (ret && cache->debug) {
 		debug_report_left(cache);
+		leaks_of_cache(cache);
+	}
 	return ret;
 }
 

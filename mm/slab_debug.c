@@ -70,7 +70,7 @@ static unsigned int block_flags(const char *block)
 }
 
 /* Up to a '*', if there is one. */
-static bool name_matches(const char *glob, size_t len, const char *name)
+bool name_matches(const char *glob, size_t len, const char *name)
 {
 	size_t prefix = strcspn(glob, "*");
 

@@ -38,6 +38,7 @@ enum object_state {
 /* --- stacktrace.c: who called --- */
 
 #define STACK_DEPTH	16
+#define STACK_DEPTH_MOST 64
 #define SYMBOL_LEN	192
 
 /* Outside of locks, and once the program has started: it may load a library. */
@@ -47,6 +48,15 @@ void stack_prepare(void);
  * not one. Only @caller, until stacks are prepared.
  */
 unsigned int stack_save(const void **frames, const void *caller);
+/* Likewise, at most @most, which is at most STACK_DEPTH_MOST. */
+unsigned int stack_save_deep(const void **frames, unsigned int most,
+			     const void *caller);
+/*
+ * The function that @address returns to and the file it is in, as the loader
+ * has them; each NULL where it is not known.
+ */
+void stack_lookup(const void *address, const char **function,
+		  const char **file);
 /**
  * struct track - who allocated an object, or freed it
  * @when: clock_ms(); 0: nobody
@@ -112,6 +122,8 @@ static inline struct object_meta *meta_of(const struct rn_cache *c,
 
 extern bool slab_debug_on;	/* some cache is debugged, or will be */
 
+/* Is @name the first @len bytes of @glob, up to a '*' if there is one? */
+bool name_matches(const char *glob, size_t len, const char *name);
 /* What a cache of this name is to have, that asks for @flags itself. */
 unsigned int slab_debug_flags(const char *name, unsigned int flags);
 /* Is that more than one wants, by the letter O? */
@@ -278,6 +290,11 @@ static inline size_t debug_size(const struct rn_cache *c, const void *object)
 	/* It may be overwritten. */
 	return min(READ_ONCE(meta_of(c, object)->size), c->object_size);
 }
+
+/* --- leaks.c --- */
+
+/* Who allocated what is out of it, where it has that. No lock is held. */
+void leaks_of_cache(struct rn_cache *c);
 
 /* --- slab_validate.c --- */
 

@@ -7,6 +7,7 @@
  */
 #include "harden.h"
 #include "kfence.h"
+#include "profile.h"
 #include "slab_hooks.h"
 
 #include <string.h>
@@ -74,17 +75,29 @@ static bool slot_push(unsigned int row, const void *object)
 
 /* --- the hooks --- */
 
+/* Now and then an object does not lie in a slab; NULL: it is to. */
+static void *alloc_sample(struct rn_cache *c, size_t size, rn_gfp_t flags,
+			  int node, const void *caller)
+{
+	void *object = NULL;
+
+	if (kfence_wants(c->row))
+		object = kfence_alloc(c, size, flags, node, caller);
+	if (!object && slab_hooks & HOOK_PROFILE && profile_is_due(size))
+		object = profile_alloc(c, size, flags, node, caller);
+	return object;
+}
+
 void *slab_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags, int node,
 		 const void *caller)
 {
 	bool zero = flags & RN_ZERO || harden_zeroes(c);
-	void *object = NULL;
+	void *object;
 
 	debug_called(c, caller);
 	flags &= ~RN_ZERO;
-	if (kfence_wants(c->row))
-		object = kfence_alloc(c, size, flags | (zero ? RN_ZERO : 0),
-				      node, caller);
+	object = alloc_sample(c, size, flags | (zero ? RN_ZERO : 0), node,
+			      caller);
 	if (object)
 		return object;
 	object = slot_pop(c, flags, node);

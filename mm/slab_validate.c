@@ -5,6 +5,7 @@
  */
 #include "freelist.h"
 #include "kfence.h"
+#include "profile.h"
 
 #include <stdio.h>
 
@@ -216,6 +217,9 @@ RN_API int rn_dump_obj(const void *p)
 	page = ptr_to_page(p);
 	if (row)
 		dump_object(&f, p, state);
+	else if (profile_cache_of(p))
+		report("%p: slab %s start %p, in use, on pages of its own", p,
+		       profile_cache_of(p)->name, p);
 	else if (page && page->type == PAGE_LARGE)
 		report("%p: the start of %u pages", p, page->nr_pages);
 	else

@@ -41,13 +41,14 @@ void stack_prepare(void)
 	smp_store_release(&state, PREPARED);
 }
 
-noinline unsigned int stack_save(const void **frames, const void *caller)
+noinline unsigned int stack_save_deep(const void **frames, unsigned int most,
+				      const void *caller)
 {
-	void *all[STACK_DEPTH + OUR_FRAMES];
+	void *all[STACK_DEPTH_MOST + OUR_FRAMES];
 	int nr = 0, first = 0;
 
 	if (smp_load_acquire(&state) == PREPARED)
-		nr = backtrace(all, ARRAY_SIZE(all));
+		nr = backtrace(all, most + OUR_FRAMES);
 	if (!nr) {
 		frames[0] = caller;
 		return caller != NULL;
@@ -56,9 +57,28 @@ noinline unsigned int stack_save(const void **frames, const void *caller)
 		first++;
 	if (first == nr)
 		first = 0;
-	nr = min(nr - first, STACK_DEPTH);
+	nr = min(nr - first, (int)most);
 	memcpy(frames, all + first, nr * sizeof(*frames));
 	return nr;
+}
+
+unsigned int stack_save(const void **frames, const void *caller)
+{
+	return stack_save_deep(frames, STACK_DEPTH, caller);
+}
+
+void stack_lookup(const void *address, const char **function,
+		  const char **file)
+{
+	struct link_map *map = NULL;
+	Dl_info info;
+
+	*function = *file = NULL;
+	if (!dladdr1((const char *)address - 1, &info, (void **)&map,
+		     RTLD_DL_LINKMAP))
+		return;
+	*function = info.dli_sname;
+	*file = info.dli_fname;
 }
 
 void track_make(struct track *t, const void *caller)
@@ -108,6 +128,7 @@ const char *symbol_text(char buf[SYMBOL_LEN], const struct symbol *s)
 /* The first moment at which that can be done, and before threads. */
 static __attribute__((constructor)) void prepare_constructor(void)
 {
-	if (secure_getenv("RN_SLAB_DEBUG") || secure_getenv("RN_KFENCE"))
+	if (secure_getenv("RN_SLAB_DEBUG") || secure_getenv("RN_KFENCE") ||
+	    secure_getenv("RN_PROFILE"))
 		stack_prepare();
 }

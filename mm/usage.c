@@ -52,7 +52,7 @@ void cache_usage_on(struct rn_cache *c, int node, struct cache_usage *u)
 {
 	struct cache_node *n = smp_load_acquire(&c->node[node]);
 	struct slot_sum sum = { .c = c };
-	u64 objects, free, slabs;
+	u64 objects, free, slabs, samples, sampled;
 
 	if (!n)
 		return;
@@ -62,13 +62,16 @@ void cache_usage_on(struct rn_cache *c, int node, struct cache_usage *u)
 	objects = slabs * c->objects;
 	u->fast_allocs += sum.allocs + READ_ONCE(n->barn.allocs);
 	u->fast_frees += sum.frees + READ_ONCE(n->barn.frees);
+	samples = READ_ONCE(n->samples);
+	sampled = READ_ONCE(n->sampled);
 	u->slabs += slabs;
-	u->objects += objects;
+	u->samples += samples;
+	u->objects += objects + samples;
 	u->cached += sum.cached + READ_ONCE(n->barn.objects);
 	/* While others run, the parts are from different moments. */
-	u->active += objects > free ? objects - free : 0;
-	u->slow_allocs += READ_ONCE(n->barn.alloc_slow);
-	u->slow_frees += READ_ONCE(n->barn.free_slow);
+	u->active += samples + (objects > free ? objects - free : 0);
+	u->slow_allocs += READ_ONCE(n->barn.alloc_slow) + sampled;
+	u->slow_frees += READ_ONCE(n->barn.free_slow) + sampled - samples;
 	u->refills += READ_ONCE(n->refills);
 	u->flushes += READ_ONCE(n->flushes);
 	u->miss += READ_ONCE(n->miss);

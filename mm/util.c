@@ -5,6 +5,7 @@
  */
 #include "kfence.h"
 #include "memcontrol.h"
+#include "profile.h"
 
 #include <string.h>
 
@@ -133,8 +134,10 @@ static bool find_object(const void *p, const char **start, size_t *usable,
 		page = find_large(p);
 		if (!page)
 			return false;
+		c = profile_cache(page);
 		*start = slab_address(page);
-		*usable = large_size(page);
+		*usable = c ? c->usable : large_size(page);
+		*cache = c;
 		return true;
 	}
 	c = row_to_cache(row);
@@ -246,12 +249,15 @@ static void *move(void *p, size_t old, size_t size, rn_gfp_t flags)
 	return new;
 }
 
-static void *realloc_large(void *p, size_t old, size_t size, rn_gfp_t flags)
+/* It counts as another allocation in a profile. */
+static void *realloc_large(void *p, size_t old, size_t size, rn_gfp_t flags,
+			   const void *caller)
 {
 	unsigned int ticket = gate_enter();
 	char *new = large_realloc(p, size, flags);
 
 	gate_exit(ticket);
+	new = profile_run(new, size, caller);
 	age_poll_deep();
 	/* The rest of its last page is usable, and must not keep old bytes. */
 	if (new && flags & RN_ZERO && size < old)
@@ -293,7 +299,8 @@ RN_API void *rn_realloc(void *p, size_t size, rn_gfp_t flags)
 		return p;
 	}
 	if (old > KMALLOC_MAX && size > KMALLOC_MAX && !rn_memcg_of(p)) {
-		new = realloc_large(p, old, size, flags);
+		new = realloc_large(p, old, size, flags,
+				    __builtin_return_address(0));
 		if (new)
 			return new;
 	}

@@ -11,6 +11,7 @@
 #include <rn/vmstat.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 void seq_open(struct seq *s, int fd)
 {
@@ -52,6 +53,19 @@ void seq_printf(struct seq *s, const char *fmt, ...)
 			return;
 		}
 		seq_flush(s);
+	}
+}
+
+void seq_write(struct seq *s, const void *p, size_t n)
+{
+	for (const char *at = p, *end = at + n; at < end;) {
+		size_t part = min(sizeof(s->buf) - s->len, (size_t)(end - at));
+
+		memcpy(s->buf + s->len, at, part);
+		s->len += part;
+		at += part;
+		if (s->len == sizeof(s->buf))
+			seq_flush(s);
 	}
 }
 

@@ -37,8 +37,7 @@ static const struct crash {
 	{ "double_free_ctor", "BUG made: double free of %s", NULL },
 	{ "double_free_gone", "BUG: invalid free of %s: nothing is allocated "
 	  "there", NULL },
-	{ "double_free_hollow", "BUG kmalloc-4096: double free of %s",
-	  "RN_LADDER=thp,small" },
+	{ "double_free_hollow", "BUG kmalloc-4096: double free of %s", NULL },
 	{ "double_free_large", "BUG: invalid free of %s: nothing is allocated "
 	  "there", NULL },
 	{ "free_middle", "BUG kmalloc-64: invalid free of %s: not the start "

@@ -23,6 +23,8 @@ int main(void)
 	static void *q[MANY];
 	void *p;
 
+	/* Of a hugetlb page nothing goes back alone. */
+	setenv("RN_LADDER", "thp,small", 1);
 	if (rn_alloc_bulk(EACH, 0, MANY, q) != MANY)
 		return 1;
 	p = blame(q[MANY / 2 + 1]);
