@@ -6,6 +6,7 @@
  * handlers of fork() are registered in one (mm/fork.c).
  */
 #define _GNU_SOURCE
+#include "fault_inject.h"
 #include "slab_hooks.h"
 #include "zone.h"
 
@@ -104,6 +105,7 @@ void mm_init_slow(void)
 	if (first) {
 		options_read();
 		slab_debug_init();
+		fault_inject_init();
 		init_error = init_floors();
 		if (init_error)
 			report("cannot start: %s", error_text(-init_error));

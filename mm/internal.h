@@ -13,7 +13,8 @@
  *         barn.lock (mm/sheaf.c): its sheaves; never together with list_lock
  *           zone.lock (mm/page_alloc.c): pageblocks of a node
  *             sheaf_pool.lock, meta_lock, open_lock, counter_lock, pools.lock,
- *             shrinkers.lock: leaves
+ *             shrinkers.lock: leaves, but for
+ *              fault_lock (mm/fault_inject.c), under any
  *    publishing (mm/stats_shm.c), report_lock (mm/slab_report.c): leaves
  *   pressure.lock: only ever tried, at a tick
  */

@@ -8,9 +8,8 @@
  */
 #define _GNU_SOURCE
 #include "internal.h"
+#include "vm_calls.h"
 #include "zone.h"
-
-#include <sys/mman.h>
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -27,8 +26,8 @@ static u64 mapped;
 
 static void *map_rw(size_t bytes)
 {
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = vm_map(NULL, bytes, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1);
 
 	if (p == MAP_FAILED)
 		return NULL;
@@ -130,7 +129,7 @@ int meta_open(void *p, size_t bytes)
 		start += META_UNIT;
 	if (start == end)
 		return 0;
-	if (mprotect((void *)start, end - start, PROT_READ | PROT_WRITE))
+	if (vm_protect((void *)start, end - start, PROT_READ | PROT_WRITE))
 		return -ENOMEM;
 	vma_opened((void *)start, end - start);
 	for (; start < end; start += META_UNIT)
@@ -145,15 +144,16 @@ void meta_populate(void *p, size_t bytes)
 	uintptr_t end = ALIGN((uintptr_t)p + bytes, PAGE_BYTES);
 	int saved = errno;
 
-	madvise((void *)start, end - start, MADV_POPULATE_WRITE);
+	if (!fault_inject(FAULT_POPULATE, end - start))
+		madvise((void *)start, end - start, MADV_POPULATE_WRITE);
 	errno = saved;
 }
 
 void *meta_reserve(size_t bytes, int prot)
 {
 	size_t whole = ALIGN(bytes, META_UNIT) + META_UNIT;
-	void *p = mmap(NULL, whole, prot,
-		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *p = vm_map(NULL, whole, prot,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
 
 	if (p == MAP_FAILED)
 		return NULL;

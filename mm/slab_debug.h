@@ -37,10 +37,13 @@ enum object_state {
 /* --- stacktrace.c: who called --- */
 
 #define STACK_DEPTH	16
+#define STACK_MAX	32		/* with frames of our own before these */
 #define SYMBOL_LEN	192
 
 /* Outside of locks, and once the program has started: it may load a library. */
 void stack_prepare(void);
+/* All frames, our own first; 0 until then. */
+unsigned int stack_unwind(const void *frames[STACK_MAX]);
 /* The frames from that one on which @caller returns to; only it, until then. */
 unsigned int stack_save(const void **frames, const void *caller);
 /* "function+0x10 [program+0x1234]", or less where less is known. */
@@ -86,7 +89,12 @@ static inline struct object_meta *meta_of(const struct rn_cache *c,
 
 extern bool slab_debug_on;	/* some cache is debugged, or will be */
 
-/* What a cache of this name is to have, that asks for @flags itself. */
+/* Up to a '*' in the first @len bytes of @glob, if there is one. */
+bool slab_name_matches(const char *glob, size_t len, const char *name);
+/*
+ * What a cache of this name is to have, that asks for @flags itself:
+ * RN_DEBUG_FLAGS, and RN_FAILSLAB.
+ */
 unsigned int slab_debug_flags(const char *name, unsigned int flags);
 /* Is that more than one wants, by the letter O? */
 bool slab_debug_avoids(const struct rn_cache *c);
@@ -133,6 +141,8 @@ struct fault {
 void fault_report(const struct fault *f, const char *fix);
 /* As that, and the end, unless RN_SLAB_DEBUG_ACTION=continue. */
 void fault_handle(const struct fault *f, const char *fix);
+/* Who calls: the stack from the frame that @caller returns to on. */
+void report_trace(const void *caller);
 /* An object, and who allocated and freed it. */
 void report_object(const struct rn_cache *c, const struct page *slab,
 		   const void *object);

@@ -5,6 +5,7 @@
  *
  * Lock: slab_mutex covers slab_hooks and what follows from it.
  */
+#include "fault_inject.h"
 #include "slab_debug.h"
 #include "slab_hooks.h"
 
@@ -54,8 +55,11 @@ void slab_hooks_init(void)
 void *slab_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags, int node,
 		 const void *caller)
 {
-	void *object = slab_alloc_slow(c, flags, node);
+	void *object;
 
+	if (failslab(c, size, flags, caller))
+		return NULL;
+	object = slab_alloc_slow(c, flags, node);
 	if (unlikely(c->debug) && object)
 		debug_account(c, object, size, caller);
 	return object;

@@ -194,6 +194,21 @@ void fault_handle(const struct fault *f, const char *fix)
 		abort();
 }
 
+void report_trace(const void *caller)
+{
+	unsigned int ticket = gate_enter();
+	int saved = errno;
+	struct seq s;
+
+	lock(&report_lock);
+	seq_open(&s, STDERR_FILENO);
+	print_trace(&s, caller);
+	seq_close(&s);
+	unlock(&report_lock);
+	errno = saved;
+	gate_exit(ticket);
+}
+
 void report_object(const struct rn_cache *c, const struct page *slab,
 		   const void *object)
 {

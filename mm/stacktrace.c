@@ -18,9 +18,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Frames of our own, before the caller's. */
-#define OUR_FRAMES	16
-
 enum { UNPREPARED, PREPARING, PREPARED };
 
 static int state;
@@ -37,13 +34,18 @@ void stack_prepare(void)
 	smp_store_release(&state, PREPARED);
 }
 
+noinline unsigned int stack_unwind(const void *frames[STACK_MAX])
+{
+	if (smp_load_acquire(&state) != PREPARED)
+		return 0;
+	return backtrace((void **)frames, STACK_MAX);
+}
+
 noinline unsigned int stack_save(const void **frames, const void *caller)
 {
-	void *all[STACK_DEPTH + OUR_FRAMES];
-	int nr = 0, first = 0;
+	const void *all[STACK_MAX];
+	int nr = stack_unwind(all), first = 0;
 
-	if (smp_load_acquire(&state) == PREPARED)
-		nr = backtrace(all, ARRAY_SIZE(all));
 	while (caller && first < nr && all[first] != caller)
 		first++;
 	if (first == nr) {

@@ -82,6 +82,8 @@ static const struct {
 	{ "Z;-,a", "a", 0 },
 	{ "Z;-,a", "b", Z },
 	{ "FZPUT,a*;-", "b", 0 },
+	{ "ZA", "any", Z | RN_FAILSLAB },
+	{ "a,this", "this", RN_FAILSLAB },
 };
 
 START_TEST(option)
@@ -101,7 +103,6 @@ static const struct {
 	{ "ZX", "X is none of F, Z, P, U, T, A, O and -; ignored" },
 	{ "Z,", "an empty name; ignored" },
 	{ "Z,a,,b", "an empty name; ignored" },
-	{ "ZA", "A marks caches for the injection of faults" },
 };
 
 START_TEST(nonsense_is_said)
