@@ -26,4 +26,5 @@ static void read_slab_debug(void)
 void read_debug_options(void)
 {
 	read_slab_debug();
+	read_switch("RN_FAULT_CHECK", &options.fault_check);
 }

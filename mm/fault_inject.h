@@ -103,6 +103,15 @@ static inline bool fail_page_alloc(u32 nr, rn_gfp_t flags)
 	return !(flags & RN_NOFAIL) && fault_inject(FAULT_PAGES, nr);
 }
 
+/* --- fault_check.c: RN_FAULT_CHECK --- */
+
+void fault_check_init(void);
+
+/* --- memmap.c --- */
+
+/* Pages in use that are of no slab and no run; where they are on their way, too. */
+u32 pages_unowned(void);
+
 #pragma GCC visibility pop
 
 #endif /* MM_FAULT_INJECT_H */

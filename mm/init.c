@@ -118,6 +118,7 @@ void mm_init_slow(void)
 	if (first && !init_error) {
 		slabinfo_init();
 		stats_init();
+		fault_check_init();
 		reserve_at_start();
 	}
 }

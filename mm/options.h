@@ -41,6 +41,7 @@ enum rung { RUNG_END, RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL };
  * @limit_hard: likewise
  * @slab_debug: RN_SLAB_DEBUG, NULL for none
  * @slab_debug_continue: RN_SLAB_DEBUG_ACTION=continue
+ * @fault_check: RN_FAULT_CHECK
  */
 struct options {
 	enum rung ladder[MAX_RUNGS + 1];
@@ -62,6 +63,7 @@ struct options {
 	size_t limit_hard;
 	const char *slab_debug;
 	bool slab_debug_continue;
+	bool fault_check;
 };
 
 #define DECAY_MS	10000	/* unless said otherwise */

@@ -535,6 +535,26 @@ START_TEST(threads)
 }
 END_TEST
 
+/* --- RN_FAULT_CHECK --- */
+
+START_TEST(check_passes)
+{
+	setenv("RN_FAULT_CHECK", "1", 1);
+	ck_assert(!fails(64));
+	set("failslab", "verbose=0");
+	exit(0);
+}
+END_TEST
+
+START_TEST(check_finds_lost_pages)
+{
+	setenv("RN_FAULT_CHECK", "1", 1);
+	ck_assert(!fails(64));
+	ck_assert_uint_ne(pages_alloc(3, 0, 0, NULL), NO_PFN);
+	exit(0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("fault_inject");
@@ -571,6 +591,10 @@ int main(void)
 	tcase_add_test(tc, no_populate);
 	tcase_add_test(tc, no_thread);
 	tcase_add_test(tc, threads);
+	suite_add_tcase(s, tc);
+	tc = tcase_create("check");
+	tcase_add_exit_test(tc, check_passes, 0);
+	tcase_add_test_raise_signal(tc, check_finds_lost_pages, SIGABRT);
 	suite_add_tcase(s, tc);
 	return suite_main(s);
 }
