@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * RN_FAULT_CHECK=1: when the program exits, what the library knows of its memory
- * is compared with itself. After failures on purpose that finds what was lost
+ * is compared with itself, and said how many calls could have failed. After failures on purpose that finds what was lost
  * where nobody looks.
  *
  * Locks: zone.lock while the blocks of a zone are counted.
@@ -102,6 +102,7 @@ static void check_often(bool (*holds)(void), const char *what)
 
 static void check_at_exit(void)
 {
+	fault_say_counts();
 	for (int kind = 0; kind < NR_FAULT_KINDS; kind++)
 		rn_fault_set(fault_names[kind], NULL);
 	check_objects();

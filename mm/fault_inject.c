@@ -131,6 +131,19 @@ static void fault_say(const struct fault_attr *a, const struct fault_call *call)
 		report_trace(call->caller);
 }
 
+void fault_say_counts(void)
+{
+	for (int kind = 0; kind < NR_FAULT_KINDS; kind++) {
+		const struct fault_attr *a = &attrs[kind];
+
+		if (READ_ONCE(faults_armed) & 1U << kind)
+			report("FAULT_INJECTION: %s: %lu calls, %lu failed",
+			       fault_names[kind],
+			       (unsigned long)READ_ONCE(a->calls),
+			       (unsigned long)READ_ONCE(a->failed));
+	}
+}
+
 static bool wants_stack(enum fault_kind kind)
 {
 	bool wants;
