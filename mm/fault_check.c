@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * RN_FAULT_CHECK=1: when the program exits, what the library knows of its memory
- * is compared with itself, and said how many calls could have failed. After failures on purpose that finds what was lost
- * where nobody looks.
+ * When the program exits: how many calls there were that could have failed and,
+ * with RN_FAULT_CHECK=1, whether what the library knows of its memory adds up.
+ * After failures on purpose that finds what was lost where nobody looks.
  *
  * Locks: zone.lock while the blocks of a zone are counted.
  */
@@ -102,7 +102,6 @@ static void check_often(bool (*holds)(void), const char *what)
 
 static void check_at_exit(void)
 {
-	fault_say_counts();
 	for (int kind = 0; kind < NR_FAULT_KINDS; kind++)
 		rn_fault_set(fault_names[kind], NULL);
 	check_objects();
@@ -112,8 +111,15 @@ static void check_at_exit(void)
 	check_often(zones_add_up, "free pages do not add up");
 }
 
+static void at_exit(void)
+{
+	fault_say_counts();
+	if (options.fault_check)
+		check_at_exit();
+}
+
 void fault_check_init(void)
 {
-	if (options.fault_check && atexit(check_at_exit))
-		report("RN_FAULT_CHECK: no check at exit: out of memory");
+	if ((options.fault_check || faults_armed) && atexit(at_exit))
+		report("RN_FAULT_CHECK: nothing is done at exit: out of memory");
 }

@@ -136,7 +136,7 @@ void fault_say_counts(void)
 	for (int kind = 0; kind < NR_FAULT_KINDS; kind++) {
 		const struct fault_attr *a = &attrs[kind];
 
-		if (READ_ONCE(faults_armed) & 1U << kind)
+		if (READ_ONCE(faults_armed) & 1U << kind && a->verbose)
 			report("FAULT_INJECTION: %s: %lu calls, %lu failed",
 			       fault_names[kind],
 			       (unsigned long)READ_ONCE(a->calls),

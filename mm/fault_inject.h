@@ -83,7 +83,7 @@ void fault_inject_init(void);	/* what the options say */
 bool fault_is_due(enum fault_kind kind, size_t size);
 bool failslab_is_due(const struct rn_cache *c, size_t size, rn_gfp_t flags,
 		     const void *caller);
-void fault_say_counts(void);	/* a line for each kind that is armed */
+void fault_say_counts(void);	/* a line for each kind, unless verbose=0 */
 
 static inline bool fault_inject(enum fault_kind kind, size_t size)
 {

@@ -69,6 +69,11 @@ check "a sanitizer" judges "ERROR: AddressSanitizer" "$asan; $frame; exit 1"
 check "below a test's own" judges "ERROR: AddressSanitizer" \
 	"$asan; $own; $frame; exit 1"
 check "a test's own NULL" judges "^ok " "$asan; $own; exit 1"
+check "a NULL that it hands over" judges "^ok " \
+	"$asan; echo '    #0 0x1 in rn_free mm/kmalloc.c:1'; $own; exit 1"
+check "no start, and RN_NOFAIL" judges "^ok " \
+	"echo 'libslab: cannot start: no'; echo 'ERROR: AddressSanitizer: ABRT'
+	echo '    #4 0x1 in alloc_fail mm/kmalloc.c:1'; exit 1"
 check "another fault of its own" judges "heap-use-after-free" \
 	"echo 'ERROR: AddressSanitizer: heap-use-after-free'; $own; exit 1"
 check "the second report" judges "ERROR: AddressSanitizer: SEGV" \
