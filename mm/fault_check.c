@@ -121,5 +121,5 @@ static void at_exit(void)
 void fault_check_init(void)
 {
 	if ((options.fault_check || faults_armed) && atexit(at_exit))
-		report("RN_FAULT_CHECK: nothing is done at exit: out of memory");
+		report("RN_FAULT_CHECK: no check at exit: out of memory");
 }

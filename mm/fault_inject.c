@@ -2,8 +2,8 @@
 /*
  * Which calls fail on purpose.
  *
- * Lock: fault_lock, a leaf, covers what is set and what is counted. The stack is
- * looked at without it.
+ * Lock: fault_lock, a leaf, covers what is set and what is counted. The stack
+ * is looked at without it.
  */
 #define _GNU_SOURCE
 #include "fault_inject.h"

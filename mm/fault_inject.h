@@ -110,7 +110,7 @@ void fault_check_init(void);
 
 /* --- memmap.c --- */
 
-/* Pages in use that are of no slab and no run; where they are on their way, too. */
+/* Pages in use that are of no slab and no run; on their way, too. */
 u32 pages_unowned(void);
 
 #pragma GCC visibility pop

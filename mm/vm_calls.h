@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * System calls that make memory, or a part of it accessible. Each may be made to
- * fail (mm/fault_inject.h).
+ * System calls that make memory, or a part of it accessible. Each may be made
+ * to fail (mm/fault_inject.h).
  */
 #ifndef MM_VM_CALLS_H
 #define MM_VM_CALLS_H

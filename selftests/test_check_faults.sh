@@ -48,11 +48,12 @@ sample()
 	grep -qE -- "$1" "$tmp/out"
 }
 
-asan='echo "==1==ERROR: AddressSanitizer: SEGV on unknown address 0x000000000000"'
+asan='echo "ERROR: AddressSanitizer: SEGV on unknown address 0x000000000000"'
 frame='echo "    #0 0x1 in f mm/slub.c:1"'
 own='echo "    #0 0x1 in f selftests/test_it.c:1"'
 
-check "it is told" judges "^ok     test_it, failslab: 3 of 3 calls, up to 3$" "exit 0"
+check "it is told" judges "^ok     test_it, failslab: 3 of 3 calls, up to 3$" \
+	"exit 0"
 check "a test may fail" judges "^ok " "echo 'Assertion failed'; exit 1"
 check "a signal" judges "n=1: signal 6;" 'kill -ABRT $$'
 check "all calls are tried" judges "n=3: signal 11;" 'kill -SEGV $$'
