@@ -128,6 +128,16 @@ fuzz check-fuzz:
 		CC="$(if $(findstring clang,$(CC)),$(CC),clang)" $@
 endif
 
+# Wrong uses of memory are to be seen as such.
+PHONY += check-faults
+ifneq ($(filter address,$(sans)),)
+check-faults: $(libs) $(prog-dirs)
+	$(Q)$(MAKE) $(build)=selftests $@
+else
+check-faults:
+	$(Q)$(MAKE) O=$(o)build-faults SAN=address,undefined $@
+endif
+
 # What is searched are models of the library, so nothing of it is built.
 PHONY += check-model
 check-model:
@@ -166,7 +176,7 @@ clean:
 
 mrproper: clean
 	$(Q)rm -rf $(addprefix $(o),usr .feature .headers_check numa-vm model \
-		build-fuzz)
+		build-faults build-fuzz)
 	$(Q)rm -f $(addprefix $(o),compile_commands.json) tags TAGS \
 		cscope.out cscope.in.out cscope.po.out cscope.files
 	$(Q)test ! -L $(o)tools/slabbench/report || \

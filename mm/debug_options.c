@@ -99,4 +99,5 @@ void read_debug_options(void)
 	read_hardening();
 	read_profile();
 	read_leaks();
+	read_switch("RN_FAULT_CHECK", &options.fault_check);
 }

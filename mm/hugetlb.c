@@ -9,12 +9,12 @@
  */
 #define _GNU_SOURCE
 #include "internal.h"
+#include "vm_calls.h"
 #include "zone.h"
 
 #include <hugetlbfs.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #ifndef MAP_HUGE_SHIFT
 #define MAP_HUGE_SHIFT 26
@@ -125,9 +125,9 @@ enum step hugetlb_map(size_t bytes, unsigned int shift, void **p)
 	kept = READ_ONCE(pool->fork_kept);
 	if (kept && hugetlb_unclaimed(shift) < kept + (bytes >> shift))
 		return STEP_FORK;
-	*p = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-		  MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
-		  (int)(shift << MAP_HUGE_SHIFT), -1, 0);
+	*p = vm_map(NULL, bytes, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB |
+		    (int)(shift << MAP_HUGE_SHIFT), -1);
 	if (*p != MAP_FAILED)
 		return STEP_OK;
 	return errno == ENOMEM ? STEP_POOL_EMPTY : STEP_UNSUPPORTED;

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "kfence.h"
 #include "profile.h"
+#include "fault_inject.h"
 #include "slab_hooks.h"
 #include "zone.h"
 
@@ -106,6 +107,7 @@ void mm_init_slow(void)
 	if (first) {
 		options_read();
 		slab_debug_init();
+		fault_inject_init();
 		init_error = init_floors();
 		if (init_error)
 			report("cannot start: %s", error_text(-init_error));
@@ -123,6 +125,7 @@ void mm_init_slow(void)
 		slabinfo_init();
 		profile_init();
 		stats_init();
+		fault_check_init();
 		reserve_at_start();
 	}
 }

@@ -14,7 +14,8 @@
  *           depot_lock (mm/stackdepot.c)
  *           zone.lock (mm/page_alloc.c): pageblocks of a node
  *             sheaf_pool.lock, meta_lock, open_lock, counter_lock, pools.lock,
- *             shrinkers.lock, pool.lock (mm/kfence.c): leaves
+ *             shrinkers.lock, pool.lock (mm/kfence.c): leaves, but for
+ *              fault_lock (mm/fault_inject.c), under any
  *    leaks_lock (mm/leaks.c): over a report
  *    publishing (mm/stats_shm.c), those of mm/slab_report.c, profile.lock: leaves
  *   pressure.lock: only ever tried, at a tick

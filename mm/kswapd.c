@@ -30,6 +30,7 @@
  * It has all signals blocked, and holds nothing while it sleeps.
  */
 #define _GNU_SOURCE
+#include "fault_inject.h"
 #include "fork.h"
 #include "kswapd.h"
 #include "pressure.h"
@@ -130,6 +131,8 @@ static int thread_create(size_t stack)
 	sigset_t all;
 	int error;
 
+	if (fault_inject(FAULT_THREAD, 1))
+		return errno;
 	sigfillset(&all);
 	error = pthread_attr_init(&attr);
 	if (error)

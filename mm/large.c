@@ -7,6 +7,7 @@
  * Locks: none. A run belongs to its user; that two threads free it at once is
  * seen by the exchange of its type.
  */
+#include "fault_inject.h"
 #include "kfence.h"
 #include "page_counter.h"
 #include "percpu.h"
@@ -96,6 +97,8 @@ static size_t size_to_pages(size_t size)
 
 void *large_alloc(size_t size, rn_gfp_t flags, int node)
 {
+	if (failslab(NULL, size, flags, NULL))
+		return NULL;
 	return pages_to_user(size_to_pages(size), flags, node);
 }
 

@@ -148,7 +148,7 @@ static bool is_listed(const char *list, const char *name)
 	while (name && *list) {
 		size_t len = strcspn(list, ",");
 
-		if (len && name_matches(list, len, name))
+		if (len && slab_name_matches(list, len, name))
 			return true;
 		list += len + (list[len] == ',');
 	}

@@ -7,6 +7,7 @@
  * Locks: zone.lock while a pageblock is copied. Descriptors of pages are read
  * without one: a run may have become another meanwhile.
  */
+#include "fault_inject.h"
 #include "slab.h"
 #include "syscalls.h"
 #include "zone.h"
@@ -19,11 +20,12 @@
  * @b: the block, as it was
  * @pfn: the next page
  * @end: of the block
+ * @unowned: pages in use so far that are of no slab and no run
  */
 struct walk {
 	struct seq *s;
 	struct pageblock b;
-	u32 pfn, end;
+	u32 pfn, end, unowned;
 };
 
 static const char *backing_name(u8 backing)
@@ -112,6 +114,7 @@ static __no_tsan u32 walk_used(struct walk *w)
 		seq_printf(w->s, "large %u %u\n", w->pfn, nr);
 	} else {
 		seq_printf(w->s, "pages %u %u\n", w->pfn, nr);
+		w->unowned += nr;
 	}
 	return nr;
 }
@@ -160,13 +163,25 @@ static __no_tsan u32 copy_next(struct zone *z, u32 block, struct pageblock *b)
 	return block;
 }
 
-static void walk_zone(struct seq *s, struct zone *z)
+static u32 walk_zone(struct seq *s, struct zone *z)
 {
 	struct walk w = { .s = s };
 	u32 block = copy_next(z, z->first, &w.b);
 
 	for (; block != NO_BLOCK; block = copy_next(z, block + 1, &w.b))
 		walk_block(&w, block);
+	return w.unowned;
+}
+
+u32 pages_unowned(void)
+{
+	u32 nr = 0;
+	struct seq s;
+
+	seq_open(&s, -1);
+	for (int n = 0; n < nr_node_ids(); n++)
+		nr += walk_zone(&s, &zones[n]);
+	return nr;
 }
 
 /* --- caches --- */

@@ -29,10 +29,10 @@
 #define _GNU_SOURCE
 #include "internal.h"
 #include "syscalls.h"
+#include "vm_calls.h"
 #include "zone.h"
 
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -99,8 +99,8 @@ bool blocks_rereserve(u32 block, u32 nr)
 {
 	void *p = block_ptr(block);
 	size_t bytes = blocks_bytes(nr);
-	void *got = mmap(p, bytes, PROT_NONE, RESERVED | MAP_FIXED_NOREPLACE,
-			 -1, 0);
+	void *got = vm_map(p, bytes, PROT_NONE, RESERVED | MAP_FIXED_NOREPLACE,
+			   -1);
 
 	if (got == p) {
 		vma_reserved(p, bytes, "libslab");
@@ -139,6 +139,8 @@ static int populate_by_read(char *p, size_t bytes)
 
 int populate(void *p, size_t bytes)
 {
+	if (fault_inject(FAULT_POPULATE, bytes))
+		return -errno;
 	while (madvise(p, bytes, MADV_POPULATE_WRITE)) {
 		if (errno == EINVAL)
 			return populate_by_read(p, bytes);
@@ -156,8 +158,7 @@ static enum step move_in(void *p, u32 block, u32 nr)
 {
 	size_t bytes = blocks_bytes(nr);
 
-	if (mremap(p, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
-		   block_ptr(block)) != MAP_FAILED)
+	if (vm_move(p, bytes, block_ptr(block)))
 		return STEP_OK;
 	munmap(p, bytes);
 	return blocks_rereserve(block, nr) ? STEP_NO_MEMORY : STEP_LOST;
@@ -173,9 +174,9 @@ static enum step hugetlb_in_place(u32 block, u32 nr, unsigned int shift,
 	size_t bytes = blocks_bytes(nr);
 	void *p = block_ptr(block);
 
-	if (mmap(p, bytes, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB |
-		 (int)(shift << 26), -1, 0) == MAP_FAILED)
+	if (vm_map(p, bytes, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB |
+		   (int)(shift << 26), -1) == MAP_FAILED)
 		return blocks_rereserve(block, nr) ? STEP_POOL_EMPTY :
 			STEP_LOST;
 	if (!mempolicy_bind(p, bytes, node, true) && !populate(p, bytes) &&
@@ -205,8 +206,7 @@ static enum step online_hugetlb(u32 block, u32 nr, int node, unsigned int shift)
 		munmap(p, bytes);
 		return step;
 	}
-	if (mremap(p, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED,
-		   block_ptr(block)) != MAP_FAILED)
+	if (vm_move(p, bytes, block_ptr(block)))
 		return STEP_OK;
 	step = errno == EINVAL ? STEP_UNSUPPORTED : STEP_NO_MEMORY;
 	munmap(p, bytes);
@@ -275,7 +275,7 @@ static enum step open_in_place(u32 block, u32 nr)
 	void *p = block_ptr(block);
 	size_t bytes = blocks_bytes(nr);
 
-	if (mprotect(p, bytes, PROT_READ | PROT_WRITE))
+	if (vm_protect(p, bytes, PROT_READ | PROT_WRITE))
 		return STEP_NO_MEMORY;
 	vma_opened(p, bytes);
 	return STEP_OK;
@@ -289,9 +289,9 @@ static enum step open_in_place(u32 block, u32 nr)
  */
 static void *map_aligned(size_t bytes)
 {
-	char *start = mmap(NULL, bytes + PAGEBLOCK_BYTES,
-			   PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *start = vm_map(NULL, bytes + PAGEBLOCK_BYTES,
+			     PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1);
 	char *p = (char *)ALIGN((uintptr_t)start, PAGEBLOCK_BYTES);
 
 	if (start == MAP_FAILED)
@@ -473,8 +473,7 @@ bool blocks_offline(u32 block, u32 nr)
 	void *p = block_ptr(block);
 	size_t bytes = blocks_bytes(nr);
 
-	if (mmap(p, bytes, PROT_NONE, RESERVED | MAP_FIXED, -1, 0) ==
-	    MAP_FAILED)
+	if (vm_map(p, bytes, PROT_NONE, RESERVED | MAP_FIXED, -1) == MAP_FAILED)
 		return false;
 	vma_reserved(p, bytes, "libslab");
 	drop_descriptors(block, nr);
@@ -489,8 +488,7 @@ static bool move_piece(u32 from, u32 to, u32 nr, bool *lost)
 {
 	size_t bytes = blocks_bytes(nr);
 
-	if (mremap(block_ptr(from), bytes, bytes,
-		   MREMAP_MAYMOVE | MREMAP_FIXED, block_ptr(to)) == MAP_FAILED)
+	if (!vm_move(block_ptr(from), bytes, block_ptr(to)))
 		return false;
 	if (!blocks_rereserve(from, nr))
 		*lost = true;

@@ -24,6 +24,7 @@
  * kernel, but not what the cpuset forbids.
  */
 #define _GNU_SOURCE
+#include "fault_inject.h"
 #include "internal.h"
 #include "syscalls.h"
 #include "zone.h"
@@ -507,6 +508,8 @@ int mempolicy_bind(void *p, size_t bytes, int node, bool strict)
 {
 	unsigned long mask[MAX_NODES / (8 * sizeof(long)) + 1] = { 0 };
 
+	if (fault_inject(FAULT_MBIND, bytes))
+		return -errno;
 	if (!numa_several())
 		return 0;
 	mask[0] = 1UL << node;

@@ -8,9 +8,8 @@
  */
 #define _GNU_SOURCE
 #include "internal.h"
+#include "vm_calls.h"
 #include "zone.h"
-
-#include <sys/mman.h>
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -32,13 +31,13 @@ static u64 mapped;
 static char *map_guarded(size_t bytes, int prot, int flags)
 {
 	size_t whole = bytes + 2 * META_UNIT;
-	char *p = mmap(NULL, whole, PROT_NONE,
-		       MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+	char *p = vm_map(NULL, whole, PROT_NONE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | flags, -1);
 	char *inner = (char *)ALIGN((uintptr_t)p + 1, META_UNIT);
 
 	if (p == MAP_FAILED)
 		return NULL;
-	if (prot != PROT_NONE && mprotect(inner, bytes, prot)) {
+	if (prot != PROT_NONE && vm_protect(inner, bytes, prot)) {
 		munmap(p, whole);
 		return NULL;
 	}
@@ -149,7 +148,7 @@ int meta_open(void *p, size_t bytes)
 		start += META_UNIT;
 	if (start == end)
 		return 0;
-	if (mprotect((void *)start, end - start, PROT_READ | PROT_WRITE))
+	if (vm_protect((void *)start, end - start, PROT_READ | PROT_WRITE))
 		return -ENOMEM;
 	vma_opened((void *)start, end - start);
 	for (; start < end; start += META_UNIT)
@@ -164,7 +163,8 @@ void meta_populate(void *p, size_t bytes)
 	uintptr_t end = ALIGN((uintptr_t)p + bytes, PAGE_BYTES);
 	int saved = errno;
 
-	madvise((void *)start, end - start, MADV_POPULATE_WRITE);
+	if (!fault_inject(FAULT_POPULATE, end - start))
+		madvise((void *)start, end - start, MADV_POPULATE_WRITE);
 	errno = saved;
 }
 

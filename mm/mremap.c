@@ -5,6 +5,7 @@
  * Locks: as in page_alloc.c. Blocks are claimed under zone.lock, brought up
  * without it, and published and taken in one go under it again.
  */
+#include "fault_inject.h"
 #include "internal.h"
 #include "zone.h"
 
@@ -147,6 +148,8 @@ bool pages_extend(u32 pfn, u32 nr, u32 new_nr, rn_gfp_t flags)
 	struct growth g;
 	bool ok;
 
+	if (fail_page_alloc(new_nr - nr, flags))
+		return false;
 	if (!growth_plan(z, &g, pfn, nr, new_nr))
 		return false;
 	lock(&z->lock);
@@ -258,6 +261,8 @@ u32 pages_move(u32 pfn, u32 nr, u32 new_nr, rn_gfp_t flags)
 	};
 	bool lost = false;
 
+	if (fail_page_alloc(new_nr - nr, flags))
+		return NO_PFN;
 	if (!can_move(pfn, nr) || flags & RN_NOWAIT || blocks <= m.whole)
 		return NO_PFN;
 	m.more = blocks - m.whole;

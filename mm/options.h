@@ -55,6 +55,7 @@ enum rung { RUNG_END, RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL };
  * @leaks: RN_LEAKS
  * @leaks_ignore: RN_LEAKS_IGNORE, or NULL
  * @leaks_exitcode: RN_LEAKS_EXITCODE, or 0
+ * @fault_check: RN_FAULT_CHECK
  */
 struct options {
 	enum rung ladder[MAX_RUNGS + 1];
@@ -90,6 +91,7 @@ struct options {
 	bool leaks;
 	const char *leaks_ignore;
 	int leaks_exitcode;
+	bool fault_check;
 };
 
 #define DECAY_MS	10000	/* unless said otherwise */

@@ -9,6 +9,7 @@
  * never held across a system call. Blocks on their way up or down belong to the
  * thread that takes them there: claimed in zone.used and on no list.
  */
+#include "fault_inject.h"
 #include "internal.h"
 #include "zone.h"
 
@@ -346,6 +347,8 @@ u32 pages_alloc(u32 nr, int node, rn_gfp_t flags, bool *zeroed)
 	bool zero = false;
 	u32 pfn = NO_PFN;
 
+	if (fail_page_alloc(nr, flags))
+		return NO_PFN;
 	if (nr)
 		pfn = alloc_once(nr, node, flags, &zero);
 	/* What is idle but scattered, or on another rung, may make room. */

@@ -134,18 +134,20 @@ static void set_shape(struct rn_cache *c, const struct rn_cache_args *args,
 static void set_debugged_shape(struct rn_cache *c, const char *name,
 			       const struct rn_cache_args *args)
 {
-	unsigned int debug = slab_debug_flags(name, args->flags);
+	unsigned int flags = slab_debug_flags(name, args->flags);
+	unsigned int debug = flags & RN_DEBUG_FLAGS;
 
 	set_shape(c, args, debug);
-	if (likely(!debug))
-		return;
-	if (slab_debug_avoids(c)) {
+	if (unlikely(debug) && slab_debug_avoids(c)) {
 		report("%s is not debugged: its objects would take more pages",
 		       name);
 		set_shape(c, args, 0);
-		return;
 	}
-	WRITE_ONCE(slab_debug_on, true);
+	/* What is marked is a cache, not who shares it. */
+	if (unlikely(flags & RN_FAILSLAB))
+		c->flags |= RN_FAILSLAB | RN_NOMERGE;
+	if (unlikely(c->debug))
+		WRITE_ONCE(slab_debug_on, true);
 }
 
 /* "struct node" is "node". */
@@ -162,7 +164,7 @@ static const char *plain_name(const char *name)
 static bool args_ok(const char *name, const struct rn_cache_args *args)
 {
 	const unsigned int known = RN_NOMERGE | RN_HWCACHE_ALIGN |
-				   RN_CACHE_HUGETLB | RN_PANIC |
+				   RN_CACHE_HUGETLB | RN_PANIC | RN_FAILSLAB |
 				   RN_DEBUG_FLAGS;
 	size_t end;
 

@@ -24,6 +24,7 @@ static const struct {
 	{ 'p', RN_POISON },
 	{ 'u', RN_STORE_USER },
 	{ 't', RN_TRACE },
+	{ 'a', RN_FAILSLAB },
 };
 
 bool slab_debug_on;
@@ -69,8 +70,7 @@ static unsigned int block_flags(const char *block)
 	return flags;
 }
 
-/* Up to a '*', if there is one. */
-bool name_matches(const char *glob, size_t len, const char *name)
+bool slab_name_matches(const char *glob, size_t len, const char *name)
 {
 	size_t prefix = strcspn(glob, "*");
 
@@ -87,7 +87,7 @@ static bool block_names(const char *block, const char *name)
 	while (glob < end) {
 		size_t len = strcspn(++glob, ",;");
 
-		if (len && name_matches(glob, len, name))
+		if (len && slab_name_matches(glob, len, name))
 			return true;
 		glob += len;
 	}
@@ -108,9 +108,6 @@ static void note_letter(const char *block, char letter)
 
 	if (small == 'o')
 		avoid_order = true;
-	else if (small == 'a')
-		report("RN_SLAB_DEBUG: A marks caches for the injection of "
-		       "faults, which there is not yet; ignored");
 	else if (small != '-' && !letter_flag(small))
 		report("RN_SLAB_DEBUG=%.*s: %c is none of F, Z, P, U, T, A, O "
 		       "and -; ignored", (int)block_len(block), block, letter);
@@ -162,7 +159,7 @@ unsigned int slab_debug_flags(const char *name, unsigned int flags)
 {
 	char word[CACHE_NAME_LEN];
 
-	flags &= RN_DEBUG_FLAGS;
+	flags &= RN_DEBUG_FLAGS | RN_FAILSLAB;
 	if (likely(!options.slab_debug))
 		return flags;
 	cache_name_of(word, name);

@@ -39,14 +39,14 @@ enum object_state {
 
 #define STACK_DEPTH	16
 #define STACK_DEPTH_MOST 64
+#define STACK_MAX	32		/* with frames of our own before these */
 #define SYMBOL_LEN	192
 
 /* Outside of locks, and once the program has started: it may load a library. */
 void stack_prepare(void);
-/*
- * The frames from that one on which @caller returns to; all of them, if it is
- * not one. Only @caller, until stacks are prepared.
- */
+/* All frames, our own first; 0 until then. */
+unsigned int stack_unwind(const void *frames[STACK_MAX]);
+/* The frames from that one on which @caller returns to; only it, until then. */
 unsigned int stack_save(const void **frames, const void *caller);
 /* Likewise, at most @most, which is at most STACK_DEPTH_MOST. */
 unsigned int stack_save_deep(const void **frames, unsigned int most,
@@ -122,9 +122,12 @@ static inline struct object_meta *meta_of(const struct rn_cache *c,
 
 extern bool slab_debug_on;	/* some cache is debugged, or will be */
 
-/* Is @name the first @len bytes of @glob, up to a '*' if there is one? */
-bool name_matches(const char *glob, size_t len, const char *name);
-/* What a cache of this name is to have, that asks for @flags itself. */
+/* Up to a '*' in the first @len bytes of @glob, if there is one. */
+bool slab_name_matches(const char *glob, size_t len, const char *name);
+/*
+ * What a cache of this name is to have, that asks for @flags itself:
+ * RN_DEBUG_FLAGS, and RN_FAILSLAB.
+ */
 unsigned int slab_debug_flags(const char *name, unsigned int flags);
 /* Is that more than one wants, by the letter O? */
 bool slab_debug_avoids(const struct rn_cache *c);
@@ -203,6 +206,8 @@ void report_begin(struct seq *s);
 void report_frames(struct seq *s, const void *const *frames,
 		   const struct symbol *names, unsigned int nr);
 void report_end(struct seq *s);
+/* Who calls: the stack from the frame that @caller returns to on. */
+void report_trace(const void *caller);
 /* By gate_exit(): those that wait. */
 void faults_report(void);
 /* An object, and who allocated and freed it. No lock is held. */

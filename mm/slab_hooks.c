@@ -5,6 +5,7 @@
  *
  * Lock: slab_mutex covers slab_hooks and what follows from it.
  */
+#include "fault_inject.h"
 #include "harden.h"
 #include "kfence.h"
 #include "profile.h"
@@ -94,6 +95,8 @@ void *slab_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags, int node,
 	bool zero = flags & RN_ZERO || harden_zeroes(c);
 	void *object;
 
+	if (failslab(c, size, flags, caller))
+		return NULL;
 	debug_called(c, caller);
 	flags &= ~RN_ZERO;
 	object = alloc_sample(c, size, flags | (zero ? RN_ZERO : 0), node,

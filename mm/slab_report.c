@@ -245,6 +245,22 @@ static void fault_report(const struct fault *f)
 		abort();
 }
 
+void report_trace(const void *caller)
+{
+	struct stack stack;
+	int saved = errno;
+	struct track t;
+	struct seq s;
+
+	track_make(&t, caller);
+	look_up(&stack, &t);
+	report_begin(&s);
+	seq_printf(&s, "CPU: %u PID: %u\nCall Trace:\n", t.cpu, t.tid);
+	print_frames(&s, &stack, 0);
+	report_end(&s);
+	errno = saved;
+}
+
 /* --- those that wait for the end of what they were found in --- */
 
 static bool put_off(const struct fault *f)

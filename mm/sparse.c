@@ -9,9 +9,9 @@
  */
 #define _GNU_SOURCE
 #include "internal.h"
+#include "vm_calls.h"
 #include "zone.h"
 
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 
@@ -99,7 +99,7 @@ static int reserve(size_t bytes, size_t apart, size_t align)
 	size_t all = apart + align + vmemmap + row_map +
 		     table_bytes(blocks, sizeof(struct pageblock)) +
 		     5 * GUARD;
-	char *p = mmap(NULL, all, PROT_NONE, RESERVED, -1, 0);
+	char *p = vm_map(NULL, all, PROT_NONE, RESERVED, -1);
 	char *tables;
 
 	if (p == MAP_FAILED)
@@ -112,7 +112,7 @@ static int reserve(size_t bytes, size_t apart, size_t align)
 	tables += row_map + GUARD;
 	mem.blocks = (struct pageblock *)tables;
 	opened = meta_alloc(DIV_ROUND_UP(blocks, 8));
-	if (!opened || mprotect(mem.row_map, row_map, PROT_READ)) {
+	if (!opened || vm_protect(mem.row_map, row_map, PROT_READ)) {
 		munmap(p, all);
 		return -ENOMEM;
 	}
@@ -147,8 +147,8 @@ static int reserve_range(size_t bytes, size_t limit)
 
 static bool reserve_at(uintptr_t at, size_t bytes)
 {
-	void *p = mmap((void *)at, bytes, PROT_NONE,
-		       RESERVED | MAP_FIXED_NOREPLACE, -1, 0);
+	void *p = vm_map((void *)at, bytes, PROT_NONE,
+			 RESERVED | MAP_FIXED_NOREPLACE, -1);
 
 	if (p == (void *)at) {
 		vma_reserved(p, bytes, "libslab");

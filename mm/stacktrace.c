@@ -41,6 +41,13 @@ void stack_prepare(void)
 	smp_store_release(&state, PREPARED);
 }
 
+noinline unsigned int stack_unwind(const void *frames[STACK_MAX])
+{
+	if (smp_load_acquire(&state) != PREPARED)
+		return 0;
+	return backtrace((void **)frames, STACK_MAX);
+}
+
 noinline unsigned int stack_save_deep(const void **frames, unsigned int most,
 				      const void *caller)
 {

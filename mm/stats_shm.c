@@ -15,11 +15,11 @@
 #include "pressure.h"
 #include "slab.h"
 #include "syscalls.h"
+#include "vm_calls.h"
 #include "zone.h"
 
 #include <rn/pages.h>
 #include <rn/vmstat.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 
 #define FIELD(type, member) {						\
@@ -119,7 +119,7 @@ static int map_page(const struct stats_page *page)
 		return -errno;
 	errno = EIO;
 	if (sys_write(fd, page, sizeof(*page)) == sizeof(*page))
-		p = mmap(NULL, sizeof(*page), PROT_READ, MAP_SHARED, fd, 0);
+		p = vm_map(NULL, sizeof(*page), PROT_READ, MAP_SHARED, fd);
 	if (p == MAP_FAILED)
 		ret = -errno;
 	sys_close(fd);

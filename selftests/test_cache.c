@@ -79,7 +79,7 @@ START_TEST(bad_arguments)
 	}
 	for (unsigned int bit = 4; bit < 32; bit++) {
 		args = shape(100, 0, 1U << bit);
-		if (bit < 8 || bit > 12)
+		if (bit < 8 || bit > 13)
 			refused("bad", &args);
 	}
 	args = good;

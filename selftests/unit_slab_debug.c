@@ -35,6 +35,8 @@ static const struct {
 	/* As slabinfo has it. */
 	{ "P,node;-", "struct node", P },
 	{ "P,a_b;-", "a b", P },
+	{ "ZA", "any", Z | RN_FAILSLAB },
+	{ "a,this", "this", RN_FAILSLAB },
 };
 
 START_TEST(option)
@@ -54,7 +56,6 @@ static const struct {
 	{ "ZX", "X is none of F, Z, P, U, T, A, O and -; ignored" },
 	{ "Z,", "an empty name; ignored" },
 	{ "Z,a,,b", "an empty name; ignored" },
-	{ "ZA", "A marks caches for the injection of faults" },
 };
 
 START_TEST(nonsense_is_said)

@@ -72,6 +72,7 @@ struct rn_cache;
 #define RN_POISON		0x400u	/* P: free objects and padding */
 #define RN_STORE_USER		0x800u	/* U: who allocated, who freed */
 #define RN_TRACE		0x1000u	/* T: a line on stderr for each */
+#define RN_FAILSLAB		0x2000u	/* A: failslab with cache-filter=1 */
 
 /**
  * struct rn_cache_args - the shape of a cache

@@ -54,7 +54,8 @@ static void out_of_memory(void)
 
 static struct node *node_new(struct words *w)
 {
-	struct node *n = rn_cache_zalloc(RN_CACHE(struct node), RN_KERNEL);
+	struct rn_cache *nodes = RN_CACHE(struct node);
+	struct node *n = nodes ? rn_cache_zalloc(nodes, RN_KERNEL) : NULL;
 
 	if (!n)
 		out_of_memory();
