@@ -6,7 +6,6 @@
 #include "helpers.h"
 
 #include "fault_inject.h"
-#include "internal.h"
 
 #include <errno.h>
 #include <pthread.h>
