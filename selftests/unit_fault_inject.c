@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
-/*
- * Failures on purpose: each key of RN_FAILSLAB and the like, which calls they
- * are asked of, and that the library works on.
- */
+/* Failures on purpose: each key, which calls are asked, and life after it. */
 #include "helpers.h"
 
 #include "fault_inject.h"
+#include "internal.h"
 
 #include <errno.h>
 #include <pthread.h>
