@@ -63,8 +63,7 @@ static const char *const nonsense[] = {
 	"probability", "probability=", "probability=101", "probability=-1",
 	"interval=0", "times=-2", "space=-1", "nth=x", "nth=1x", "verbose=3",
 	"nth=1,", ",nth=1", "nth=1,,times=1", "what=1", "cache=",
-	"cache=01234567890123456789012345678901"
-	"23456789012345678901234567890123",
+	"cache=0123456789012345678901234567890123456789012345678901234567890123",
 	"nth=99999999999999999999", "cache-filter=2", "1,1,0,-1,verbose=0",
 };
 

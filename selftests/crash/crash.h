@@ -7,14 +7,21 @@
 #ifndef SELFTESTS_CRASH_H
 #define SELFTESTS_CRASH_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
 #include <rn/debug.h>
 #include <rn/pages.h>
 #include <rn/slab-inline.h>
+#include <rn/vmstat.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* Also keeps the compiler from seeing through a wrong use. */
 static inline void *blame(void *p)
@@ -26,10 +33,37 @@ static inline void *blame(void *p)
 	return v;
 }
 
-/* What the wrong thing is done to. There is another object before it. */
+/* So many objects have been between guard pages. */
+static inline long nr_guarded(void)
+{
+	char text[16384] = "", *line;
+	int fd = memfd_create("vmstat", 0);
+
+	rn_vmstat(fd);
+	line = pread(fd, text, sizeof(text) - 1, 0) > 0 ?
+		strstr(text, "kfence_allocs ") : NULL;
+	close(fd);
+	return line ? atol(line + strlen("kfence_allocs ")) : 0;
+}
+
+/*
+ * What the wrong thing is done to: there is another object before it; or it lies
+ * between guard pages, where there are any (RN_KFENCE).
+ */
 static inline void *victim(size_t size)
 {
-	return rn_alloc(size, 0) ? rn_alloc(size, 0) : NULL;
+	void *p = rn_alloc(size, 0);
+
+	if (!getenv("RN_KFENCE")) {
+		while (p && (uintptr_t)p % (2 << 20) == 0)
+			p = rn_alloc(size, 0);
+		return p;
+	}
+	for (long before = nr_guarded(); nr_guarded() == before;) {
+		rn_free(p);
+		p = rn_alloc(size, 0);
+	}
+	return p;
 }
 
 /*
