@@ -14,6 +14,7 @@
 static noinline void *cache_alloc_slow(struct rn_cache *c, rn_gfp_t flags,
 				       int node)
 {
+	size_t size = READ_ONCE(c->object_size);
 	int error = alloc_check(flags, node);
 	void *object;
 
@@ -22,8 +23,8 @@ static noinline void *cache_alloc_slow(struct rn_cache *c, rn_gfp_t flags,
 	/* Its objects lie where they lie: the flag would be no promise. */
 	if (!error && flags & RN_HUGETLB & ~c->gfp)
 		error = EINVAL;
-	object = error ? alloc_fail(error, flags, c->object_size)
-		       : slab_alloc(c, c->object_size, flags, node, CALL_SITE);
+	object = error ? alloc_fail(error, flags, size)
+		       : slab_alloc(c, size, flags, node, CALL_SITE);
 	trace_kmem(kmem_cache_alloc, CALL_SITE, object, c, flags, node);
 	return object;
 }

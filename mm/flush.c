@@ -26,7 +26,7 @@ void sheaf_flush(struct rn_cache *c, struct cache_node *n, struct sheaf *s)
 {
 	unsigned int nr = sheaf_count(s);
 
-	if (unlikely(slab_hooks & HOOK_HARDENED))
+	if (unlikely(slab_hooked(HOOK_HARDENED)))
 		harden_check(c, s);
 	slab_free_objects(c, n, s->objects, nr);
 	WRITE_ONCE(s->word, s->word - nr);

@@ -136,11 +136,11 @@ void harden_free(unsigned int row, void *object)
 	if (c->debug)
 		return;
 	slab_check_object(c, slab, object);
-	if (slab_hooks & HOOK_HARDENED) {
+	if (slab_hooked(HOOK_HARDENED)) {
 		set_mark(c, slab, object);
 		marked = sizeof(u64);
 	}
 	/* Without a constructor the mark lies in front. */
-	if (slab_hooks & HOOK_INIT_FREE && !c->ctor)
+	if (slab_hooked(HOOK_INIT_FREE) && !c->ctor)
 		memset((char *)object + marked, 0, c->usable - marked);
 }

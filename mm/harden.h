@@ -33,7 +33,7 @@ void harden_check(const struct rn_cache *c, const struct sheaf *s);
 /* Is an object of @c to be zero when it is allocated? */
 static inline bool harden_zeroes(const struct rn_cache *c)
 {
-	return unlikely(slab_hooks & HOOK_INIT_ALLOC) && !c->ctor &&
+	return unlikely(slab_hooked(HOOK_INIT_ALLOC)) && !c->ctor &&
 	       !(c->debug & RN_POISON);
 }
 
@@ -42,7 +42,7 @@ static inline unsigned int harden_copy(const void *caller)
 {
 	const u64 odd = 0x9e3779b97f4a7c15;	/* 2^64 / golden ratio */
 
-	if (likely(!(slab_hooks & HOOK_RANDOM_CACHES)))
+	if (likely(!slab_hooked(HOOK_RANDOM_CACHES)))
 		return 0;
 	return (((u64)caller ^ slab_secret) * odd >> 32) % NR_RANDOM_CACHES;
 }

@@ -263,7 +263,7 @@ noinline void *kfence_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags,
 	    !kfence_may_sample(c) || !pass_gate(c->row))
 		return NULL;
 	/* Of a cache, what rn_cache_size() says; of a class, what was asked. */
-	if (size == c->object_size)
+	if (size == READ_ONCE(c->object_size))
 		size = c->usable;
 	track_make(&t, caller);
 	ticket = gate_enter();

@@ -55,7 +55,7 @@ static void *run_alloc(u32 nr, rn_gfp_t flags, int node)
 /* Memory is zero, whoever asks (mm/harden.c). */
 static rn_gfp_t with_init(rn_gfp_t flags)
 {
-	return unlikely(slab_hooks & HOOK_INIT_ALLOC) ? flags | RN_ZERO : flags;
+	return unlikely(slab_hooked(HOOK_INIT_ALLOC)) ? flags | RN_ZERO : flags;
 }
 
 /* @pages is at least 1. Waits for RN_NOFAIL outside of the gate. */
@@ -83,7 +83,7 @@ static void *pages_to_user(size_t pages, rn_gfp_t flags, int node)
 static void free_pages(u32 pfn, u32 nr)
 {
 	trace_pages(mm_page_free, pfn, nr);
-	if (unlikely(slab_hooks & HOOK_INIT_FREE))
+	if (unlikely(slab_hooked(HOOK_INIT_FREE)))
 		run_zero(pfn, nr);
 	pages_free(pfn, nr);
 }

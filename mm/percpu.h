@@ -136,6 +136,11 @@ enum slab_hook {
 /* Under slab_mutex; read without it: it may change at any moment. */
 extern unsigned int slab_hooks;
 
+static inline unsigned int slab_hooked(unsigned int hooks)
+{
+	return READ_ONCE(slab_hooks) & hooks;
+}
+
 /* Where tracers look for what they count in; a part of the file, not of bss. */
 #define __semaphore	__attribute__((section(".probes")))
 

@@ -350,7 +350,8 @@ RN_API struct rn_cache *rn_cache_create(const char *name,
 	c = find_mergeable(name, args);
 	if (c) {
 		WRITE_ONCE(c->refcount, c->refcount + 1);
-		c->object_size = max(c->object_size, (u32)args->size);
+		WRITE_ONCE(c->object_size,
+			   max(c->object_size, (u32)args->size));
 	} else {
 		c = cache_new(name, args, 0);
 	}

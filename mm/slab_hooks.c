@@ -26,7 +26,7 @@ void cache_set_fast_path(struct rn_cache *c)
 
 static void set_fast_paths(void)
 {
-	percpu_set_fast_paths(!slab_hooks, !(slab_hooks & HOOKS_OF_FREE));
+	percpu_set_fast_paths(!slab_hooks, !slab_hooked(HOOKS_OF_FREE));
 	for (struct rn_cache *c = slab_caches; c; c = c->next)
 		cache_set_fast_path(c);
 }
@@ -59,7 +59,7 @@ void slab_hooks_init(void)
 
 static bool slot_is_seen(void)
 {
-	return unlikely(slab_hooks) && percpu_has_rseq();
+	return unlikely(READ_ONCE(slab_hooks)) && percpu_has_rseq();
 }
 
 static void *slot_pop(const struct rn_cache *c, rn_gfp_t flags, int node)
@@ -84,7 +84,7 @@ static void *alloc_sample(struct rn_cache *c, size_t size, rn_gfp_t flags,
 
 	if (kfence_wants(c->row))
 		object = kfence_alloc(c, size, flags, node, caller);
-	if (!object && slab_hooks & HOOK_PROFILE && profile_is_due(size))
+	if (!object && slab_hooked(HOOK_PROFILE) && profile_is_due(size))
 		object = profile_alloc(c, size, flags, node, caller);
 	return object;
 }
@@ -108,7 +108,7 @@ void *slab_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags, int node,
 		object = slab_alloc_slow(c, flags, node);
 	if (!object)
 		return NULL;
-	if (unlikely(slab_hooks & HOOK_HARDENED))
+	if (unlikely(slab_hooked(HOOK_HARDENED)))
 		harden_alloc(c, object);
 	if (zero)
 		memset(object, 0, c->usable);
@@ -119,7 +119,7 @@ void *slab_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags, int node,
 
 void slab_free(unsigned int row, const void *object, const void *caller)
 {
-	if (unlikely(slab_hooks & HOOKS_HARDEN_FREE))
+	if (unlikely(slab_hooked(HOOKS_HARDEN_FREE)))
 		harden_free(row, (void *)object);
 	if (!slot_push(row, object))
 		slab_free_slow(row, object, caller);
