@@ -349,6 +349,21 @@ START_TEST(report)
 }
 END_TEST
 
+/* qemu-user does not tell reads from writes: "read" and "write" are "access". */
+static void forget_access(char *line, size_t size)
+{
+	static const char *const verbs[] = { " read", " write" };
+	char rest[300], *at;
+
+	for (size_t i = 0; emulator() && i < ARRAY_LEN(verbs); i++) {
+		at = strstr(line, verbs[i]);
+		if (!at)
+			continue;
+		snprintf(rest, sizeof(rest), "%s", at + strlen(verbs[i]));
+		snprintf(at, size - (at - line), " access%s", rest);
+	}
+}
+
 /* A rule, the title with a function, an empty line, the line; and no more. */
 START_TEST(guarded_report)
 {
@@ -357,6 +372,8 @@ START_TEST(guarded_report)
 
 	run(&g->crash, said, sizeof(said), line, sizeof(line));
 	snprintf(title, sizeof(title), "BUG: KFENCE: %s in ", g->title);
+	forget_access(title, sizeof(title));
+	forget_access(line, sizeof(line));
 	second = strchr(said, '\n');
 	fourth = second ? strstr(second, "\n\n") : NULL;
 	ck_assert_msg(fourth && !strncmp(second + 1, title, strlen(title)) &&

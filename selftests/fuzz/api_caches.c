@@ -32,9 +32,20 @@ static bool is_power_of_2(size_t n)
 	return n && !(n & (n - 1));
 }
 
+/* Is there a name behind the words that are no part of it, each at most once? */
+static bool has_name(const char *name)
+{
+	static const char *const tags[] = { "struct ", "union ", "class " };
+
+	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
+		if (!strncmp(name, tags[i], strlen(tags[i])))
+			name += strlen(tags[i]);
+	return *name;
+}
+
 static bool is_good(const char *name, const struct rn_cache_args *a)
 {
-	return *name && a->size && a->size <= 65536 && a->align <= 4096 &&
+	return has_name(name) && a->size && a->size <= 65536 && a->align <= 4096 &&
 		(!a->align || is_power_of_2(a->align)) &&
 		!(a->flags & ~(RN_NOMERGE | RN_HWCACHE_ALIGN)) &&
 		a->useroffset <= a->size && a->usersize <= a->size &&
