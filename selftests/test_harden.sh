@@ -43,6 +43,13 @@ try()
 	done
 }
 
+# All at once is enough where each takes minutes.
+if [ -n "${SAN:-}${EMULATOR:-}" ]; then
+	try "$all" static/test_alloc static/test_threads static/test_cache
+	finish
+	exit
+fi
+
 for option in $options; do
 	try "$option=1" static/test_alloc static/test_cache \
 		static/test_realloc static/test_threads
@@ -58,11 +65,6 @@ try "RN_PERCPU=fallback $all" static/test_alloc static/test_threads
 try "RN_HARDENED=1 RN_SLAB_DEBUG=FZPU" static/test_threads
 # One of them debugged, the others not.
 try "$all RN_SLAB_DEBUG=Z,kmalloc-64" static/test_threads
-
-if [ -n "${SAN:-}${EMULATOR:-}" ]; then
-	finish
-	exit
-fi
 
 # --- programs on the malloc replacement ---
 
