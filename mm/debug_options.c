@@ -26,4 +26,6 @@ static void read_slab_debug(void)
 void read_debug_options(void)
 {
 	read_slab_debug();
+	read_switch("RN_SANITIZER", &options.sanitizer);
+	read_size("RN_QUARANTINE", &options.quarantine);
 }

@@ -2,7 +2,7 @@
 /*
  * From slots and barns into the slabs.
  */
-#include "slab.h"
+#include "sanitizer.h"
 
 void count_tagged(struct cache_node *n, unsigned int tag, u64 allocs)
 {
@@ -85,6 +85,7 @@ bool cache_flush(struct rn_cache *c)
 {
 	bool done = true;
 
+	quarantine_empty(c);
 	for (int node = 0; node < nr_node_ids(); node++) {
 		struct cache_node *n = smp_load_acquire(&c->node[node]);
 

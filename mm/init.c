@@ -6,6 +6,7 @@
  * handlers of fork() are registered in one (mm/fork.c).
  */
 #define _GNU_SOURCE
+#include "sanitizer.h"
 #include "slab_hooks.h"
 #include "zone.h"
 
@@ -75,6 +76,8 @@ static int init_floors(void)
 	kmalloc_init();
 	vmscan_init();
 	kswapd_init();
+	if (!ret)
+		ret = sanitizer_start();
 	return ret;
 }
 
@@ -103,6 +106,7 @@ void mm_init_slow(void)
 	first = !mm_initialised;
 	if (first) {
 		options_read();
+		sanitizer_init();
 		slab_debug_init();
 		init_error = init_floors();
 		if (init_error)

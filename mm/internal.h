@@ -466,8 +466,19 @@ void large_free_all(u16 id);
 void *large_realloc(void *p, size_t size, rn_gfp_t flags);
 static inline size_t large_size(const struct page *head)
 {
-	return (size_t)head->nr_pages << PAGE_SHIFT;
+	return ((size_t)head->nr_pages << PAGE_SHIFT) - head->rest;
 }
+/* With the zone. */
+static inline size_t run_bytes(const struct page *head)
+{
+	return ((size_t)head->nr_pages + head->zone) << PAGE_SHIFT;
+}
+/* The head of the run that the page at @p belongs to, or NULL. */
+const struct page *large_find(const void *p);
+/* A run that was held back is free now. */
+void large_release(void *p);
+/* For a sanitizer: of what stays where it is the user has @size bytes. */
+void large_resize(void *p, size_t size);
 
 /* --- hugetlb_fork.c: called while the gate is shut --- */
 

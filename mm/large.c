@@ -9,6 +9,7 @@
  */
 #include "internal.h"
 #include "page_counter.h"
+#include "sanitizer.h"
 #include "tracepoint.h"
 #include "zone.h"
 
@@ -20,6 +21,8 @@ static void *run_to_user(u32 pfn, u32 nr)
 
 	head->nr_pages = nr;
 	head->counter = 0;
+	head->zone = 0;
+	head->rest = 0;
 	__atomic_store_n(&head->type, PAGE_LARGE, __ATOMIC_RELEASE);
 	return pfn_to_ptr(pfn);
 }
@@ -81,9 +84,101 @@ static size_t size_to_pages(size_t size)
 	return max(pages, (size_t)1);
 }
 
+/*
+ * Of a run with room for it, what starts at the first boundary of @align and
+ * has @pages pages; the rest is freed.
+ */
+static void *run_cut(void *p, u32 pages, size_t align)
+{
+	struct page *head = pfn_to_page(ptr_to_pfn(p));
+	u32 nr = run_bytes(head) >> PAGE_SHIFT, pfn, lead;
+	unsigned int ticket = gate_enter();
+
+	pfn = ptr_to_pfn((void *)ALIGN((uintptr_t)p, align));
+	lead = pfn - ptr_to_pfn(p);
+	if (lead)
+		__atomic_store_n(&head->type, PAGE_NONE, __ATOMIC_RELEASE);
+	run_to_user(pfn, pages);
+	if (lead)
+		free_pages(pfn - lead, lead);
+	if (nr - lead > pages)
+		free_pages(pfn + pages, nr - lead - pages);
+	gate_exit(ticket);
+	return pfn_to_ptr(pfn);
+}
+
+/* --- under a sanitizer: one page more is forbidden --- */
+
+static void *sanitized_cut(void *p, size_t size, size_t align, bool written)
+{
+	size_t pages = size_to_pages(size);
+	struct page *head;
+
+	p = run_cut(p, pages + 1, align);
+	head = ptr_to_page(p);
+	head->nr_pages = pages;
+	head->zone = 1;
+	head->rest = (pages << PAGE_SHIFT) - size;
+	sanitizer_alloc(p, size, run_bytes(head), written);
+	return p;
+}
+
+/* What has to be aligned is cut from twice as much. */
+static void *sanitized_run(size_t pages, size_t size, rn_gfp_t flags, int node)
+{
+	bool aligned = is_power_of_2(pages) && pages < PAGEBLOCK_PAGES;
+	void *p = pages_to_user(pages + (aligned ? pages : 1), flags, node);
+
+	return p ? sanitized_cut(p, size, PAGE_BYTES, flags & RN_ZERO) : NULL;
+}
+
+static void sanitized_free(void *p, struct page *head)
+{
+	sanitizer_free(p);
+	sanitizer_close(p, large_size(head));
+	WRITE_ONCE(head->type, PAGE_HELD);
+	quarantine_put(p, run_bytes(head));
+}
+
+void large_release(void *p)
+{
+	struct page *head = ptr_to_page(p);
+	size_t bytes = run_bytes(head);
+
+	sanitizer_open(p, bytes, true);
+	WRITE_ONCE(head->type, PAGE_NONE);
+	free_pages(ptr_to_pfn(p), bytes >> PAGE_SHIFT);
+}
+
+void large_resize(void *p, size_t size)
+{
+	struct page *head = ptr_to_page(p);
+	size_t rest;
+
+	if (!sanitizer || !head || head->type != PAGE_LARGE)
+		return;
+	rest = ((size_t)head->nr_pages << PAGE_SHIFT) - size;
+	/* Beyond that the end stays where it is. */
+	if (rest > UINT32_MAX)
+		return;
+	sanitizer_resize(p, large_size(head), size);
+	head->rest = rest;
+}
+
+/* --- for the rest of the library --- */
+
+static void *run_of(size_t size, rn_gfp_t flags, int node)
+{
+	size_t pages = size_to_pages(size);
+
+	if (unlikely(sanitizer))
+		return sanitized_run(pages, size, flags, node);
+	return pages_to_user(pages, flags, node);
+}
+
 void *large_alloc(size_t size, rn_gfp_t flags, int node)
 {
-	return pages_to_user(size_to_pages(size), flags, node);
+	return run_of(size, flags, node);
 }
 
 void large_free(void *p, struct page *head)
@@ -94,7 +189,10 @@ void large_free(void *p, struct page *head)
 	if (__atomic_exchange_n(&head->type, PAGE_NONE, __ATOMIC_ACQ_REL) !=
 	    PAGE_LARGE)
 		bug("double free of %p", p);
-	free_pages(ptr_to_pfn(p), nr);
+	if (unlikely(sanitizer))
+		sanitized_free(p, head);
+	else
+		free_pages(ptr_to_pfn(p), nr);
 	if (unlikely(id))
 		counter_uncharge(counters[id], (u64)nr << PAGE_SHIFT);
 }
@@ -155,7 +253,8 @@ void *large_realloc(void *p, size_t size, rn_gfp_t flags)
 	size_t pages = size_to_pages(size);
 	u32 nr = head->nr_pages;
 
-	if (pages >> mem.stripe_order)
+	/* Elsewhere who still uses the old one is found. */
+	if (unlikely(sanitizer) || pages >> mem.stripe_order)
 		return NULL;
 	if (pages > nr)
 		return large_grow(p, head, pages, flags);
@@ -168,21 +267,34 @@ void *large_realloc(void *p, size_t size, rn_gfp_t flags)
 
 void *large_cut(void *p, size_t size, size_t align)
 {
-	struct page *head = pfn_to_page(ptr_to_pfn(p));
-	u32 nr = head->nr_pages, pages = size_to_pages(size), pfn, lead;
-	unsigned int ticket = gate_enter();
+	if (likely(!sanitizer))
+		return run_cut(p, size_to_pages(size), align);
+	sanitizer_free(p);
+	sanitizer_open(p, run_bytes(ptr_to_page(p)), true);
+	return sanitized_cut(p, size, align, false);
+}
 
-	pfn = ptr_to_pfn((void *)ALIGN((uintptr_t)p, align));
-	lead = pfn - ptr_to_pfn(p);
-	if (lead)
-		__atomic_store_n(&head->type, PAGE_NONE, __ATOMIC_RELEASE);
-	run_to_user(pfn, pages);
-	if (lead)
-		free_pages(pfn - lead, lead);
-	if (nr - lead > pages)
-		free_pages(pfn + pages, nr - lead - pages);
-	gate_exit(ticket);
-	return pfn_to_ptr(pfn);
+/* --- from anywhere within --- */
+
+static bool run_has(const struct page *head, u32 page)
+{
+	return page < run_bytes(head) >> PAGE_SHIFT;
+}
+
+const struct page *large_find(const void *p)
+{
+	u32 pfn = ptr_to_pfn(p), at = pfn;
+
+	for (;; at--) {
+		const struct page *page = ptr_to_page(pfn_to_ptr(at));
+
+		if (!page || page->type == PAGE_SLAB)
+			return NULL;
+		if (page->type == PAGE_LARGE || page->type == PAGE_HELD)
+			return run_has(page, pfn - at) ? page : NULL;
+		if (!at)
+			return NULL;
+	}
 }
 
 /* --- the public functions --- */
@@ -221,7 +333,7 @@ RN_API void *rn_alloc_pages(unsigned int order, rn_gfp_t flags, int node)
 		errno = EINVAL;
 		return NULL;
 	}
-	return pages_to_user((size_t)1 << order, flags, node);
+	return run_of(PAGE_BYTES << order, flags, node);
 }
 
 /* The head of the run that @addr and @order name, or a report and the end. */

@@ -30,6 +30,7 @@ enum page_type {
 	PAGE_NONE,		/* free, or not the head of anything */
 	PAGE_SLAB,		/* head page of a slab */
 	PAGE_LARGE,		/* head page of a run given to a user */
+	PAGE_HELD,		/* of one that is freed and held back */
 };
 
 /* Where a slab is; who may change its fields follows from it (mm/slub.c). */
@@ -61,6 +62,8 @@ enum slab_state {
  * @bucket: the partial list it is on; under list_lock
  * @nr_pages: length of a PAGE_LARGE run
  * @counter: id of what it is charged to, or 0
+ * @zone: pages behind it that nobody may use (mm/sanitizer.c)
+ * @rest: bytes of it that the user has not asked for, likewise
  * @nr_hollow: of the second page of a slab: objects that lie on hollow pages, and
  *	on no freelist; written by the slab's owner
  * @seen: likewise, the objects that were out when it was looked at for pages to
@@ -84,6 +87,8 @@ struct page {
 		struct {
 			u32 nr_pages;
 			u16 counter;
+			u16 zone;
+			u32 rest;
 		};
 		struct {
 			u16 nr_hollow, seen;

@@ -39,7 +39,7 @@ static size_t parse_size(const char *s)
 	return bytes;
 }
 
-static void read_size(const char *name, size_t *where)
+void read_size(const char *name, size_t *where)
 {
 	const char *value = secure_getenv(name);
 	size_t bytes;
@@ -279,7 +279,8 @@ void read_switch(const char *name, bool *where)
 static const char *const known[] = {
 	"RN_BACKGROUND", "RN_DECAY_MS", "RN_FORK", "RN_HUGEPAGESIZE",
 	"RN_HUGETLB", "RN_LADDER", "RN_LIMIT", "RN_PERCPU", "RN_PERCPU_BUDGET",
-	"RN_MEMMAP", "RN_RESERVATION", "RN_RESERVE", "RN_SLABINFO",
+	"RN_MEMMAP", "RN_QUARANTINE", "RN_RESERVATION", "RN_RESERVE",
+	"RN_SANITIZER", "RN_SLABINFO",
 	"RN_SLABINFO_SIGNAL", "RN_SLAB_DEBUG", "RN_SLAB_DEBUG_ACTION",
 	"RN_STATS_SHM", "RN_VMSTAT",
 };

@@ -41,6 +41,8 @@ enum rung { RUNG_END, RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL };
  * @limit_hard: likewise
  * @slab_debug: RN_SLAB_DEBUG, NULL for none
  * @slab_debug_continue: RN_SLAB_DEBUG_ACTION=continue
+ * @sanitizer: RN_SANITIZER
+ * @quarantine: RN_QUARANTINE, bytes
  */
 struct options {
 	enum rung ladder[MAX_RUNGS + 1];
@@ -62,9 +64,13 @@ struct options {
 	size_t limit_hard;
 	const char *slab_debug;
 	bool slab_debug_continue;
+	bool sanitizer;
+	size_t quarantine;
 };
 
-#define DECAY_MS	10000	/* unless said otherwise */
+/* Unless said otherwise. */
+#define DECAY_MS	10000
+#define QUARANTINE	(16UL << 20)
 
 extern struct options options;
 
@@ -72,6 +78,7 @@ void options_read(void);
 
 /* For who reads them: nothing changes where the variable is not there. */
 void read_switch(const char *name, bool *where);	/* 0 or 1 */
+void read_size(const char *name, size_t *where);
 void read_debug_options(void);
 
 #pragma GCC visibility pop

@@ -11,7 +11,7 @@
  */
 #define _GNU_SOURCE
 #include "freelist.h"
-#include "slab_debug.h"
+#include "sanitizer.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -78,6 +78,8 @@ static void init_object(const struct rn_cache *c, u8 *object)
 
 void debug_init_slab(struct rn_cache *c, struct page *slab)
 {
+	if (is_sanitized(c))
+		sanitizer_new_slab(c, slab);
 	if (c->debug & RN_POISON)
 		memset(slab_address(slab), POISON_INUSE,
 		       (size_t)c->pages << PAGE_SHIFT);
@@ -157,9 +159,10 @@ static bool has_wrong_meta(struct fault *f, const u8 *object, bool used)
 {
 	const struct object_meta *m = meta_of(f->c, object);
 
-	if (m->state == (used ? OBJECT_USED : OBJECT_FREE) &&
-	    m->size <= f->c->object_size)
-		return false;
+	if (used ? m->state == OBJECT_USED :
+	    m->state == OBJECT_FREE || m->state == OBJECT_HELD)
+		if (m->size <= f->c->object_size)
+			return false;
 	return fault_set(f, "Object metadata overwritten");
 }
 
@@ -260,6 +263,8 @@ void debug_end_slab(struct rn_cache *c, struct page *slab)
 		if (debug_object_fault(&f, slab, slab_object(c, slab, i)))
 			fault_handle(&f, "The slab is given back");
 	}
+	if (is_sanitized(c))
+		sanitizer_end_slab(c, slab);
 }
 
 /* --- allocation --- */
@@ -271,6 +276,8 @@ static void activate(const struct rn_cache *c, u8 *object)
 	m->state = OBJECT_USED;
 	m->size = c->object_size;
 	*link_of(c, object) = 0;
+	if (is_sanitized(c))
+		sanitizer_open(object, c->object_size, c->ctor);
 	set_red(c, object, c->object_size, RED_ACTIVE);
 	if (has_poison(c))
 		memset(object, POISON_INUSE, c->object_size);
@@ -357,9 +364,14 @@ void debug_account(struct rn_cache *c, void *object, size_t size,
 void debug_resize(void *p, size_t size, const void *caller)
 {
 	unsigned int row = ptr_to_row(p);
+	struct rn_cache *c = row ? row_to_cache(row) : NULL;
 
-	if (row && row_to_cache(row)->debug)
-		debug_account(row_to_cache(row), p, size, caller);
+	if (!c)
+		large_resize(p, size);
+	else if (is_sanitized(c))
+		sanitizer_resize(p, debug_size(c, p), size);
+	if (c && c->debug)
+		debug_account(c, p, size, caller);
 }
 
 /* --- free --- */
@@ -369,6 +381,7 @@ static bool is_no_object(struct fault *f, const struct page *slab,
 			 const void *p)
 {
 	unsigned int index;
+	u32 state;
 
 	if (slab->type != PAGE_SLAB || slab->state == SLAB_ACTIVE ||
 	    row_to_cache(slab->row) != f->c) {
@@ -383,8 +396,8 @@ static bool is_no_object(struct fault *f, const struct page *slab,
 		fault_copy(f, slab);
 		return true;
 	}
-	if (meta_of(f->c, p)->state != OBJECT_FREE &&
-	    meta_of(f->c, p)->state != OBJECT_BAD)
+	state = meta_of(f->c, p)->state;
+	if (state != OBJECT_FREE && state != OBJECT_HELD && state != OBJECT_BAD)
 		return false;
 	fault_set(f, index < slab->fresh ? "Object already free" :
 		  "Free of an object that was never allocated");
@@ -398,11 +411,29 @@ static void deactivate(struct rn_cache *c, struct cache_node *n,
 {
 	struct object_meta *m = meta_of(c, object);
 
+	set_track(c, m, TRACK_FREE, t);
+	if (is_sanitized(c)) {
+		m->state = OBJECT_HELD;
+		sanitizer_close(object, m->size);
+		return;
+	}
 	m->state = OBJECT_FREE;
 	set_red(c, object, c->object_size, RED_INACTIVE);
 	set_poison(c, object);
-	set_track(c, m, TRACK_FREE, t);
 	slab_push(c, n, slab, slab_find(c, slab, object));
+}
+
+void debug_release(void *object)
+{
+	unsigned int row = ptr_to_row(object);
+	struct cache_node *n = row_to_cache_node(row);
+	struct rn_cache *c = row_to_cache(row);
+	struct page *slab = ptr_to_slab(c, object);
+
+	lock(&n->list_lock);
+	meta_of(c, object)->state = OBJECT_FREE;
+	slab_push(c, n, slab, slab_find(c, slab, object));
+	slab_unlock(c, n);
 }
 
 /* Under list_lock; true: there is to be another try. */
@@ -442,8 +473,11 @@ void debug_free(struct rn_cache *c, struct cache_node *n, void *object,
 			fault_handle(&f, again ? debug_fix_of(&f) : fix);
 	} while (again);
 	stat_inc(&n->barn.free_slow);
-	if (!*f.what)
-		cache_uncharge(c, 1);
+	if (*f.what)
+		return;
+	cache_uncharge(c, 1);
+	if (is_sanitized(c))
+		quarantine_put(object, c->size);
 }
 
 void debug_check_size(struct rn_cache *c, void *object, size_t size,

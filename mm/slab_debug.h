@@ -32,6 +32,7 @@ enum object_state {
 	OBJECT_FREE = 0x46524545,
 	OBJECT_USED = 0x55534544,
 	OBJECT_BAD = 0x42414421,	/* quarantined */
+	OBJECT_HELD = 0x48454c44,	/* free, and held back (quarantine.c) */
 };
 
 /* --- stacktrace.c: who called --- */
@@ -147,6 +148,8 @@ void debug_end_slab(struct rn_cache *c, struct page *slab);
 void *debug_alloc(struct rn_cache *c, struct cache_node *n);
 void debug_free(struct rn_cache *c, struct cache_node *n, void *object,
 		const void *caller);
+/* An object that was held back is free now. */
+void debug_release(void *object);
 /* So much was asked for, by @caller; before anybody else has the object. */
 void debug_account(struct rn_cache *c, void *object, size_t size,
 		   const void *caller);

@@ -5,7 +5,7 @@
  *
  * Lock: slab_mutex covers slab_hooks and what follows from it.
  */
-#include "slab_debug.h"
+#include "sanitizer.h"
 #include "slab_hooks.h"
 
 unsigned int slab_hooks;
@@ -58,10 +58,15 @@ void *slab_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags, int node,
 
 	if (unlikely(c->debug) && object)
 		debug_account(c, object, size, caller);
+	if (unlikely(is_sanitized(c)) && object)
+		sanitizer_alloc(object, size, c->object_size,
+				c->ctor || flags & RN_ZERO);
 	return object;
 }
 
 void slab_free(unsigned int row, const void *object, const void *caller)
 {
+	if (unlikely(is_sanitized(row_to_cache(row))))
+		sanitizer_free(object);
 	slab_free_slow(row, object, caller);
 }

@@ -4,7 +4,7 @@
  * by write(2) alone, and one at a time.
  */
 #define _GNU_SOURCE
-#include "slab_debug.h"
+#include "sanitizer.h"
 #include "syscalls.h"
 
 #include <sched.h>
@@ -115,6 +115,9 @@ static void print_object(struct seq *s, const struct fault *f)
 				c->object_size);
 	seq_printf(s, "Object %p @offset=%lu size=%u\n\n", object,
 		   offset_in(f->slab, object), f->size);
+	/* Its bytes are not to be read. */
+	if (is_sanitized(c))
+		return;
 	if (before - slab >= PER_LINE)
 		print_bytes(s, "Bytes b4", before - PER_LINE, before, before);
 	print_bytes(s, "Redzone", before, object, focus);

@@ -9,7 +9,7 @@
  * takes the loader's.
  */
 #define _GNU_SOURCE
-#include "slab_debug.h"
+#include "sanitizer.h"
 
 #include <dlfcn.h>
 #include <execinfo.h>
@@ -82,6 +82,6 @@ const char *stack_symbol(char buf[SYMBOL_LEN], const void *address)
 /* The first moment at which that can be done, and before threads. */
 static __attribute__((constructor)) void prepare_constructor(void)
 {
-	if (secure_getenv("RN_SLAB_DEBUG"))
+	if (secure_getenv("RN_SLAB_DEBUG") || sanitizer_wants_stacks())
 		stack_prepare();
 }
