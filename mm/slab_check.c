@@ -159,10 +159,11 @@ static bool has_wrong_meta(struct fault *f, const u8 *object, bool used)
 {
 	const struct object_meta *m = meta_of(f->c, object);
 
-	if (used ? m->state == OBJECT_USED :
-	    m->state == OBJECT_FREE || m->state == OBJECT_HELD)
-		if (m->size <= f->c->object_size)
-			return false;
+	bool is_free = m->state == OBJECT_FREE || m->state == OBJECT_HELD;
+
+	if ((used ? m->state == OBJECT_USED : is_free) &&
+	    m->size <= f->c->object_size)
+		return false;
 	return fault_set(f, "Object metadata overwritten");
 }
 

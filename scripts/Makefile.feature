@@ -53,7 +53,8 @@ ifneq ($(filter-out $(lib-only),$(may-build)),)
   $(call need,zlib,$(call pkg,zlib),zlib1g-dev)
   $(call need,libzstd,$(call pkg,libzstd),libzstd-dev)
 endif
-ifneq ($(filter check check-valgrind fuzz check-fuzz selftests selftests/%,$(may-build)),)
+ifneq ($(filter check check-valgrind fuzz check-fuzz selftests selftests/%, \
+	$(may-build)),)
   $(call need,check,$(call pkg,check),check)
   # For the one test that is linked statically; not every system can.
   static-check := -static $(shell $(PKG_CONFIG) --static --libs check)
