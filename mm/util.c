@@ -146,8 +146,8 @@ static bool find_object(const void *p, const char **start, size_t *usable,
  * matters, ask for rn_size_roundup() bytes. Anything else than the start of an
  * object is reported and the program aborted.
  *
- * Of an object that is debugged, or between guard pages (RN_KFENCE), that is
- * what was asked for.
+ * Of an object that is debugged, between guard pages (RN_KFENCE) or told to a
+ * sanitizer, that is what was asked for.
  *
  * Context: any; the object must not be freed meanwhile.
  * Return: bytes; 0 for NULL and RN_ZERO_SIZE_PTR.
