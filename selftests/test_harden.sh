@@ -36,9 +36,10 @@ try()
 {
 	with=$1
 	shift
-	for test; do
-		built "$obj/selftests/$test"
-		check "$test with $with" hardened "$with" "$obj/selftests/$test"
+	for tried; do
+		built "$obj/selftests/$tried"
+		check "$tried with $with" hardened "$with" \
+			"$obj/selftests/$tried"
 	done
 }
 
@@ -96,10 +97,10 @@ over_if()
 }
 
 built "$slabmalloc"
-for name in hardened freelist_random init_on_alloc init_on_free \
+for figure in hardened freelist_random init_on_alloc init_on_free \
     random_kmalloc_caches; do
-	check "$name is on" is_on "$name"
-	check "$name is off" is_off "$name"
+	check "$figure is on" is_on "$figure"
+	check "$figure is off" is_off "$figure"
 done
 echo 'int main(void) { return 0; }' >"$tmp/empty.c"
 over_if python3 -c 'import json, threading

@@ -40,9 +40,17 @@ sampled_if()	# program, argument...
 	fi
 }
 
-echo 'int main(void) { return 0; }' >"$tmp/empty.c"
 sampled_if ls -lR "$obj/mm"
-sampled_if gcc -O2 -c -o "$tmp/empty.o" "$tmp/empty.c"
+# The driver alone would be through before a sample is due.
+for i in $(seq 300); do
+	echo "int f$i(int a, int b) { return a % $i ? b * a : a - b; }"
+done >"$tmp/many.c"
+if command -v gcc >/dev/null; then
+	check gcc sampled "$(gcc -print-prog-name=cc1)" -quiet -O2 \
+		-o "$tmp/many.s" "$tmp/many.c"
+else
+	echo "SKIP gcc: it is not installed"
+fi
 sampled_if python3 -c 'import json, os, subprocess, threading
 d = [{str(i): list(range(i % 50))} for i in range(2000)]
 def work():
