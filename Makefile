@@ -113,8 +113,8 @@ $(singles): | headers
 
 # --- tests and measurements ---
 
-PHONY += check check-numa bench bench-full
-check check-numa: $(libs) $(malloc-libs) $(prog-dirs)
+PHONY += check check-numa check-valgrind bench bench-full
+check check-numa check-valgrind: $(libs) $(malloc-libs) $(prog-dirs)
 	$(Q)$(MAKE) $(build)=selftests $@
 
 # Fuzz targets are clang's, and all that they look at is compiled for them.

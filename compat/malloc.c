@@ -30,6 +30,8 @@ static_assert(sizeof(at_of_size) == SMALL_MAX / 8 * sizeof(u16),
 
 static noinline void *malloc_slow(size_t size)
 {
+	/* Who debugs is known then, for the first object too. */
+	mm_init();
 	if (unlikely(wants_size(malloc_fit(size))))
 		return kmalloc_fit(malloc_fit(size), max(size, (size_t)1));
 	return rn_alloc(malloc_fit(size), 0);

@@ -100,4 +100,6 @@ void read_debug_options(void)
 	read_profile();
 	read_leaks();
 	read_switch("RN_FAULT_CHECK", &options.fault_check);
+	read_switch("RN_SANITIZER", &options.sanitizer);
+	read_size("RN_QUARANTINE", &options.quarantine);
 }

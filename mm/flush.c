@@ -3,6 +3,7 @@
  * From slots and barns into the slabs.
  */
 #include "harden.h"
+#include "sanitizer.h"
 
 void count_tagged(struct cache_node *n, unsigned int tag, u64 allocs)
 {
@@ -97,6 +98,7 @@ bool cache_flush(struct rn_cache *c)
 {
 	bool done = cache_flush_slots(c);
 
+	quarantine_empty(c);
 	for (int node = 0; node < nr_node_ids(); node++) {
 		struct cache_node *n = smp_load_acquire(&c->node[node]);
 

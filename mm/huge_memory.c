@@ -48,7 +48,8 @@ bool thp_enabled(void)
 static int scan_huge(uintptr_t start, uintptr_t end,
 		     void (*fn)(uintptr_t, uintptr_t, void *), void *arg)
 {
-	struct scan_region regions[SCAN_REGIONS];
+	/* Written by the kernel, which memcheck does not know. */
+	struct scan_region regions[SCAN_REGIONS] = { 0 };
 	struct scan_arg scan = {
 		.size = sizeof(scan), .start = start, .end = end,
 		.vec = (uintptr_t)regions, .vec_len = SCAN_REGIONS,

@@ -9,6 +9,7 @@
 #include "kfence.h"
 #include "profile.h"
 #include "fault_inject.h"
+#include "sanitizer.h"
 #include "slab_hooks.h"
 #include "zone.h"
 
@@ -78,6 +79,8 @@ static int init_floors(void)
 	kmalloc_init();
 	vmscan_init();
 	kswapd_init();
+	if (!ret)
+		ret = sanitizer_start();
 	return ret;
 }
 
@@ -106,6 +109,7 @@ void mm_init_slow(void)
 	first = !mm_initialised;
 	if (first) {
 		options_read();
+		sanitizer_init();
 		slab_debug_init();
 		fault_inject_init();
 		init_error = init_floors();

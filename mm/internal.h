@@ -473,10 +473,30 @@ void large_set_counter(void *p, u16 id);
 void large_free_all(u16 id);
 /* In place, or moved without a copy, or NULL (then the caller copies). */
 void *large_realloc(void *p, size_t size, rn_gfp_t flags);
+
+/* Who is told of objects (mm/sanitizer.c): constant after initialisation. */
+enum sanitizer { SANITIZER_NONE, SANITIZER_ASAN, SANITIZER_MEMCHECK };
+extern enum sanitizer sanitizer;
+
+/* Pages behind a run that are forbidden then. */
+#define RUN_ZONE	(unlikely(sanitizer) ? 1U : 0U)
+
 static inline size_t large_size(const struct page *head)
 {
-	return (size_t)head->nr_pages << PAGE_SHIFT;
+	return unlikely(sanitizer) ? head->asked :
+		(size_t)head->nr_pages << PAGE_SHIFT;
 }
+/* With what is forbidden behind it. */
+static inline size_t run_bytes(const struct page *head)
+{
+	return ((size_t)head->nr_pages + RUN_ZONE) << PAGE_SHIFT;
+}
+/* The head of the run that the page at @p belongs to, or NULL. */
+const struct page *large_find(const void *p);
+/* A run that was held back is free now. */
+void large_release(void *p);
+/* For a sanitizer: of what stays where it is the user has @size bytes. */
+void large_resize(void *p, size_t size);
 
 /* --- hugetlb_fork.c: called while the gate is shut --- */
 

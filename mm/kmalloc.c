@@ -173,7 +173,8 @@ static void *alloc_checked(size_t fit, size_t size, rn_gfp_t flags, int node,
 	if (fit > RN_MAX_SIZE)
 		return alloc_fail(ENOMEM, flags, fit);
 	if (fit > KMALLOC_MAX)
-		return profile_run(large_alloc(fit, flags, node), size, caller);
+		return profile_run(large_alloc(size, flags, node), size,
+				   caller);
 	c = cache_for(fit, flags, caller);
 	if (!c)
 		return alloc_fail(ENOMEM, flags, fit);

@@ -12,6 +12,7 @@
 #include "page_counter.h"
 #include "percpu.h"
 #include "profile.h"
+#include "sanitizer.h"
 #include "tracepoint.h"
 #include "zone.h"
 
@@ -25,6 +26,7 @@ static void *run_to_user(u32 pfn, u32 nr)
 	head->counter = 0;
 	head->owner = 0;
 	head->mark = 0;
+	head->asked = (u64)nr << PAGE_SHIFT;
 	__atomic_store_n(&head->type, PAGE_LARGE, __ATOMIC_RELEASE);
 	return pfn_to_ptr(pfn);
 }
@@ -95,11 +97,110 @@ static size_t size_to_pages(size_t size)
 	return max(pages, (size_t)1);
 }
 
+/*
+ * Of a run of @nr pages, what starts at the first boundary of @align and has
+ * @pages pages; the rest is freed.
+ */
+static void *run_cut(void *p, u32 nr, u32 pages, size_t align)
+{
+	struct page *head = pfn_to_page(ptr_to_pfn(p));
+	u32 mark = head->mark, pfn, lead;
+	u64 asked = head->asked;
+	unsigned int ticket = gate_enter();
+
+	pfn = ptr_to_pfn((void *)ALIGN((uintptr_t)p, align));
+	lead = pfn - ptr_to_pfn(p);
+	if (lead)
+		__atomic_store_n(&head->type, PAGE_NONE, __ATOMIC_RELEASE);
+	run_to_user(pfn, pages);
+	pfn_to_page(pfn)->mark = mark;
+	pfn_to_page(pfn)->asked = asked;
+	if (lead)
+		free_pages(pfn - lead, lead);
+	if (nr - lead > pages)
+		free_pages(pfn + pages, nr - lead - pages);
+	gate_exit(ticket);
+	return pfn_to_ptr(pfn);
+}
+
+/* --- under a sanitizer: pages behind it are forbidden --- */
+
+static void set_asked(struct page *head, size_t size)
+{
+	if (unlikely(head->mark))
+		profile_resize(head, size);
+	head->asked = size;
+}
+
+/* Of @nr pages, which are allowed. */
+static void *sanitized_cut(void *p, u32 nr, size_t size, size_t align,
+			   bool written)
+{
+	size_t pages = size_to_pages(size);
+	struct page *head;
+
+	p = run_cut(p, nr, pages + RUN_ZONE, align);
+	head = ptr_to_page(p);
+	head->nr_pages = pages;
+	set_asked(head, size);
+	sanitizer_alloc(p, size, run_bytes(head), written);
+	return p;
+}
+
+/* What has to be aligned is cut from twice as much. */
+static void *sanitized_run(size_t size, rn_gfp_t flags, int node)
+{
+	size_t pages = size_to_pages(size);
+	bool aligned = is_power_of_2(pages) && pages < PAGEBLOCK_PAGES;
+	size_t nr = pages + (aligned ? pages : RUN_ZONE);
+	void *p = pages_to_user(nr, flags, node);
+
+	return p ? sanitized_cut(p, nr, size, PAGE_BYTES,
+				 with_init(flags) & RN_ZERO) : NULL;
+}
+
+static void sanitized_free(void *p, struct page *head)
+{
+	sanitizer_free(p);
+	sanitizer_close(p, large_size(head));
+	WRITE_ONCE(head->type, PAGE_HELD);
+	quarantine_put(p, run_bytes(head));
+}
+
+void large_release(void *p)
+{
+	struct page *head = ptr_to_page(p);
+	size_t bytes = run_bytes(head);
+
+	sanitizer_open(p, bytes, true);
+	WRITE_ONCE(head->type, PAGE_NONE);
+	free_pages(ptr_to_pfn(p), bytes >> PAGE_SHIFT);
+}
+
+void large_resize(void *p, size_t size)
+{
+	struct page *head = ptr_to_page(p);
+
+	if (!sanitizer || !head || head->type != PAGE_LARGE)
+		return;
+	sanitizer_resize(p, large_size(head), size);
+	set_asked(head, size);
+}
+
+/* --- for the rest of the library --- */
+
+static void *run_of(size_t size, rn_gfp_t flags, int node)
+{
+	if (unlikely(sanitizer))
+		return sanitized_run(size, flags, node);
+	return pages_to_user(size_to_pages(size), flags, node);
+}
+
 void *large_alloc(size_t size, rn_gfp_t flags, int node)
 {
 	if (failslab(NULL, size, flags, NULL))
 		return NULL;
-	return pages_to_user(size_to_pages(size), flags, node);
+	return run_of(size, flags, node);
 }
 
 void large_free(void *p, struct page *head)
@@ -112,7 +213,10 @@ void large_free(void *p, struct page *head)
 		bug("double free of %p", p);
 	if (unlikely(head->mark))
 		profile_forget(head);
-	free_pages(ptr_to_pfn(p), nr);
+	if (unlikely(sanitizer))
+		sanitized_free(p, head);
+	else
+		free_pages(ptr_to_pfn(p), nr);
 	if (unlikely(id))
 		counter_uncharge(counters[id], (u64)nr << PAGE_SHIFT);
 }
@@ -181,7 +285,8 @@ void *large_realloc(void *p, size_t size, rn_gfp_t flags)
 	size_t pages = size_to_pages(size);
 	u32 nr = head->nr_pages;
 
-	if (pages >> mem.stripe_order)
+	/* Elsewhere who still uses the old one is found. */
+	if (unlikely(sanitizer) || pages >> mem.stripe_order)
 		return NULL;
 	/* The caller counts it anew; where that fails the profile lacks it. */
 	if (unlikely(head->mark))
@@ -197,25 +302,37 @@ void *large_realloc(void *p, size_t size, rn_gfp_t flags)
 
 void *large_cut(void *p, size_t size, size_t align)
 {
-	struct page *head = pfn_to_page(ptr_to_pfn(p));
-	u32 nr = head->nr_pages, pages = size_to_pages(size), pfn, lead;
-	u32 mark = head->mark;
-	u64 asked = head->asked;
-	unsigned int ticket = gate_enter();
+	struct page *head = ptr_to_page(p);
+	u32 nr = run_bytes(head) >> PAGE_SHIFT;
 
-	pfn = ptr_to_pfn((void *)ALIGN((uintptr_t)p, align));
-	lead = pfn - ptr_to_pfn(p);
-	if (lead)
-		__atomic_store_n(&head->type, PAGE_NONE, __ATOMIC_RELEASE);
-	run_to_user(pfn, pages);
-	pfn_to_page(pfn)->mark = mark;
-	pfn_to_page(pfn)->asked = asked;
-	if (lead)
-		free_pages(pfn - lead, lead);
-	if (nr - lead > pages)
-		free_pages(pfn + pages, nr - lead - pages);
-	gate_exit(ticket);
-	return pfn_to_ptr(pfn);
+	if (likely(!sanitizer))
+		return run_cut(p, nr, size_to_pages(size), align);
+	sanitizer_free(p);
+	sanitizer_open(p, run_bytes(head), true);
+	return sanitized_cut(p, nr, size, align, false);
+}
+
+/* --- from anywhere within --- */
+
+static bool run_has(const struct page *head, u32 page)
+{
+	return page < run_bytes(head) >> PAGE_SHIFT;
+}
+
+const struct page *large_find(const void *p)
+{
+	u32 pfn = ptr_to_pfn(p), at = pfn;
+
+	for (;; at--) {
+		const struct page *page = ptr_to_page(pfn_to_ptr(at));
+
+		if (!page || page->type == PAGE_SLAB)
+			return NULL;
+		if (page->type == PAGE_LARGE || page->type == PAGE_HELD)
+			return run_has(page, pfn - at) ? page : NULL;
+		if (!at)
+			return NULL;
+	}
 }
 
 /* --- the public functions --- */
@@ -254,7 +371,7 @@ RN_API void *rn_alloc_pages(unsigned int order, rn_gfp_t flags, int node)
 		errno = EINVAL;
 		return NULL;
 	}
-	return profile_run(pages_to_user((size_t)1 << order, flags, node),
+	return profile_run(run_of(PAGE_BYTES << order, flags, node),
 			   PAGE_BYTES << order, CALL_SITE);
 }
 

@@ -8,7 +8,7 @@
  * may be another's: so who ends a cache only tries it.
  */
 #include "profile.h"
-#include "slab_debug.h"
+#include "sanitizer.h"
 #include "zone.h"
 
 #include <stdio.h>
@@ -258,11 +258,24 @@ static void print_leaks(struct seq *s, struct leak_sums *sum)
 	seq_printf(s, unknown ? "; RN_SLAB_DEBUG=U has stacks\n" : "\n");
 }
 
+/* What is held back for a sanitizer was freed, but is in use to its cache. */
+static void free_held(void)
+{
+	unsigned int ticket = gate_enter();
+
+	lock(&slab_mutex);
+	quarantine_empty(NULL);
+	unlock(&slab_mutex);
+	gate_exit(ticket);
+}
+
 static u64 report_leaks(void)
 {
 	struct leak_sums sum = { 0 };
 	struct seq s;
 
+	if (unlikely(sanitizer))
+		free_held();
 	lock(&leaks_lock);
 	seq_open(&s, STDERR_FILENO);
 	if (sites_clear())

@@ -97,6 +97,11 @@ static __no_tsan u32 walk_slab(struct walk *w, const struct page *slab,
 	return c->pages;
 }
 
+static bool is_run(u8 type)
+{
+	return type == PAGE_LARGE || type == PAGE_HELD;
+}
+
 /* What is in use: a slab, a long run, or pages of rn_alloc_pages(). */
 static __no_tsan u32 walk_used(struct walk *w)
 {
@@ -109,8 +114,8 @@ static __no_tsan u32 walk_used(struct walk *w)
 	if (c)
 		return walk_slab(w, page, c);
 	nr = alike(w);
-	if (READ_ONCE(page->type) == PAGE_LARGE) {
-		nr = max(READ_ONCE(page->nr_pages), 1U);
+	if (is_run(READ_ONCE(page->type))) {
+		nr = max(READ_ONCE(page->nr_pages), 1U) + RUN_ZONE;
 		seq_printf(w->s, "large %u %u\n", w->pfn, nr);
 	} else {
 		seq_printf(w->s, "pages %u %u\n", w->pfn, nr);

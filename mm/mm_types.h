@@ -30,6 +30,7 @@ enum page_type {
 	PAGE_NONE,		/* free, or not the head of anything */
 	PAGE_SLAB,		/* head page of a slab */
 	PAGE_LARGE,		/* head page of a run given to a user */
+	PAGE_HELD,		/* of one that is freed and held back */
 };
 
 /* Where a slab is; who may change its fields follows from it (mm/slub.c). */
@@ -59,11 +60,11 @@ enum slab_state {
  * @row: of the cache and node, as in the row map
  * @state: enum slab_state; under list_lock
  * @bucket: the partial list it is on; under list_lock
- * @nr_pages: length of a PAGE_LARGE run
+ * @nr_pages: length of a PAGE_LARGE run, without what a sanitizer forbids
  * @counter: id of what it is charged to, or 0
  * @owner: row of the cache whose object it is, a sample, or 0 (mm/profile.c)
  * @mark: where the sample is counted; 0: it is none
- * @asked: bytes that were asked for, of a sample
+ * @asked: bytes that were asked for, of a sample or under a sanitizer
  * @nr_hollow: of the second page of a slab: objects that lie on hollow pages, and
  *	on no freelist; written by the slab's owner
  * @seen: likewise, the objects that were out when it was looked at for pages to

@@ -56,6 +56,8 @@ enum rung { RUNG_END, RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL };
  * @leaks_ignore: RN_LEAKS_IGNORE, or NULL
  * @leaks_exitcode: RN_LEAKS_EXITCODE, or 0
  * @fault_check: RN_FAULT_CHECK
+ * @sanitizer: RN_SANITIZER
+ * @quarantine: RN_QUARANTINE, bytes
  */
 struct options {
 	enum rung ladder[MAX_RUNGS + 1];
@@ -92,9 +94,13 @@ struct options {
 	const char *leaks_ignore;
 	int leaks_exitcode;
 	bool fault_check;
+	bool sanitizer;
+	size_t quarantine;
 };
 
-#define DECAY_MS	10000	/* unless said otherwise */
+/* Unless said otherwise. */
+#define DECAY_MS	10000
+#define QUARANTINE	(16UL << 20)
 
 extern struct options options;
 

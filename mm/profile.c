@@ -105,6 +105,22 @@ void profile_forget(struct page *head)
 	cache_uncharge(c, 1);
 }
 
+void profile_resize(struct page *head, size_t size)
+{
+	u32 mark = head->mark;
+	struct profile_sums *live = &profile.sites[profile_site_of(mark)].live;
+	unsigned int ticket = gate_enter();
+
+	lock(&profile.lock);
+	if (mark >> MARK_SHIFT == profile.generation) {
+		sums_add(live, head->asked, -1);
+		sums_add(live, size, 1);
+	}
+	head->asked = size;
+	unlock(&profile.lock);
+	gate_exit(ticket);
+}
+
 /* --- runs of pages --- */
 
 void *profile_run(void *p, size_t size, const void *caller)
@@ -181,7 +197,8 @@ noinline void *profile_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags,
 	int saved = errno;
 	void *p;
 
-	if (c->debug)
+	/* A sanitizer is told of runs as they are handed out, not of these. */
+	if (c->debug || sanitizer)
 		return NULL;
 	nr = stack_save_deep(frames, PROFILE_DEPTH, caller);
 	/* From the charge to the object: a child has both, or neither. */

@@ -92,6 +92,8 @@ void *profile_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags, int node,
 		    const void *caller);
 /* A run of pages, or NULL: it may become a sample. Returns it. */
 void *profile_run(void *p, size_t size, const void *caller);
+/* So much is asked for of it from now on. */
+void profile_resize(struct page *head, size_t size);
 /* It is about to be freed, or to be another one's: inside of the gate. */
 void profile_forget(struct page *head);
 

@@ -10,7 +10,7 @@
  */
 #define _GNU_SOURCE
 #include "freelist.h"
-#include "slab_debug.h"
+#include "sanitizer.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -64,6 +64,8 @@ static void init_object(const struct rn_cache *c, u8 *object)
 
 void debug_init_slab(struct rn_cache *c, struct page *slab)
 {
+	if (is_sanitized(c))
+		sanitizer_new_slab(c, slab);
 	if (c->debug & RN_POISON)
 		memset(slab_address(slab), POISON_INUSE,
 		       (size_t)c->pages << PAGE_SHIFT);
@@ -82,6 +84,8 @@ static void activate(const struct rn_cache *c, u8 *object)
 	m->state = OBJECT_USED;
 	m->size = c->object_size;
 	*link_of(c, object) = 0;
+	if (is_sanitized(c))
+		sanitizer_open(object, c->object_size, c->ctor);
 	set_red(c, object, c->object_size, RED_ACTIVE);
 	if (debug_has_poison(c))
 		memset(object, POISON_INUSE, c->object_size);
@@ -211,7 +215,7 @@ static bool is_no_object(struct fault *f, const struct page *slab,
 		return true;
 	}
 	state = meta_of(f->c, p)->state;
-	if (state != OBJECT_FREE && state != OBJECT_BAD)
+	if (state != OBJECT_FREE && state != OBJECT_HELD && state != OBJECT_BAD)
 		return false;
 	snprintf(f->what, sizeof(f->what), "%s", index < slab->fresh ?
 		 "Object already free" :
@@ -221,19 +225,26 @@ static bool is_no_object(struct fault *f, const struct page *slab,
 	return true;
 }
 
-static void deactivate(struct rn_cache *c, struct cache_node *n,
-		       struct page *slab, void *object, const struct track *t)
+enum step { STEP_AGAIN, STEP_REFUSED, STEP_DONE, STEP_HELD };
+
+static enum step deactivate(struct rn_cache *c, struct cache_node *n,
+			    struct page *slab, void *object,
+			    const struct track *t)
 {
 	struct object_meta *m = meta_of(c, object);
 
+	set_track(c, m, TRACK_FREE, t);
+	if (is_sanitized(c)) {
+		m->state = OBJECT_HELD;
+		sanitizer_close(object, m->size);
+		return STEP_HELD;
+	}
 	m->state = OBJECT_FREE;
 	set_red(c, object, c->object_size, RED_INACTIVE);
 	set_poison(c, object);
-	set_track(c, m, TRACK_FREE, t);
 	slab_push(c, n, slab, slab_find(c, slab, object));
+	return STEP_DONE;
 }
-
-enum step { STEP_AGAIN, STEP_REFUSED, STEP_DONE };
 
 /* Under list_lock. */
 static enum step try_free(struct rn_cache *c, struct cache_node *n,
@@ -253,7 +264,7 @@ static enum step try_free(struct rn_cache *c, struct cache_node *n,
 	else if (object_has_fault(f, object, true))
 		object_condemn(f, slab, OBJECT_BAD);
 	else
-		deactivate(c, n, slab, object, t);
+		return deactivate(c, n, slab, object, t);
 	return STEP_DONE;
 }
 
@@ -273,13 +284,32 @@ void debug_free(struct rn_cache *c, struct cache_node *n, void *object,
 		lock(&n->list_lock);
 		step = try_free(c, n, object, &t, &f);
 		slab_unlock(c, n);
-		if (step == STEP_DONE)
+		if (step >= STEP_DONE)
 			cache_uncharge(c, 1);
+		if (step == STEP_HELD)
+			quarantine_put(object, c->size);
 		gate_exit(ticket);
 		if (*f.what)
 			fault_handle(&f);
 	} while (step == STEP_AGAIN);
 	stat_inc(&n->barn.free_slow);
+}
+
+void debug_release(void *object)
+{
+	unsigned int row = ptr_to_row(object);
+	struct cache_node *n = row_to_cache_node(row);
+	struct rn_cache *c = row_to_cache(row);
+	struct page *slab = ptr_to_slab(c, object);
+
+	lock(&n->list_lock);
+	if (object_is_condemned(c, object)) {
+		meta_of(c, object)->state = OBJECT_BAD;
+	} else {
+		meta_of(c, object)->state = OBJECT_FREE;
+		slab_push(c, n, slab, slab_find(c, slab, object));
+	}
+	slab_unlock(c, n);
 }
 
 /* --- objects that stay where they are --- */
@@ -291,10 +321,15 @@ static void try_resize(struct fault *f, void *object, size_t size,
 	struct rn_cache *c = row_to_cache(ptr_to_row(object));
 	struct page *slab = ptr_to_slab(c, object);
 
-	if (is_no_object(f, slab, object))
+	if (is_no_object(f, slab, object)) {
 		f->fix = "Object not resized";
-	else if (!debug_object_fault(f, slab, object))
-		set_request(c, object, size, t);
+		return;
+	}
+	if (debug_object_fault(f, slab, object))
+		return;
+	if (is_sanitized(c))
+		sanitizer_resize(object, debug_size(c, object), size);
+	set_request(c, object, size, t);
 }
 
 void debug_resize(void *p, size_t size, const void *caller)
@@ -305,6 +340,8 @@ void debug_resize(void *p, size_t size, const void *caller)
 	struct fault f;
 	struct track t;
 
+	if (!c && mem_has(p))
+		large_resize(p, size);
 	if (!c || !c->debug)
 		return;
 	n = row_to_cache_node(row);

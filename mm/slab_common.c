@@ -135,7 +135,7 @@ static void set_debugged_shape(struct rn_cache *c, const char *name,
 			       const struct rn_cache_args *args)
 {
 	unsigned int flags = slab_debug_flags(name, args->flags);
-	unsigned int debug = flags & RN_DEBUG_FLAGS;
+	unsigned int debug = flags & ~RN_FAILSLAB;
 
 	set_shape(c, args, debug);
 	if (unlikely(debug) && slab_debug_avoids(c)) {

@@ -8,7 +8,7 @@
  * The first block with a name that matches counts; for caches that none names,
  * the last block without names.
  */
-#include "slab_debug.h"
+#include "sanitizer.h"
 
 #include <string.h>
 
@@ -155,18 +155,23 @@ void slab_debug_init(void)
 		note_block(b);
 }
 
-unsigned int slab_debug_flags(const char *name, unsigned int flags)
+static unsigned int flags_by_name(const char *name)
 {
 	char word[CACHE_NAME_LEN];
 
-	flags &= RN_DEBUG_FLAGS | RN_FAILSLAB;
 	if (likely(!options.slab_debug))
-		return flags;
+		return 0;
 	cache_name_of(word, name);
 	for (const char *b = options.slab_debug; b; b = next_block(b))
 		if (block_names(b, word))
-			return flags | block_flags(b);
-	return flags | all_flags;
+			return block_flags(b);
+	return all_flags;
+}
+
+unsigned int slab_debug_flags(const char *name, unsigned int flags)
+{
+	flags &= RN_DEBUG_FLAGS | RN_FAILSLAB;
+	return sanitizer_debug_flags(flags | flags_by_name(name));
 }
 
 /* --- layout --- */
@@ -182,11 +187,12 @@ size_t slab_debug_end(const struct rn_cache *c)
 /* So that what runs over the end by up to a word runs into the zone. */
 size_t slab_debug_layout(struct rn_cache *c, size_t object, size_t align)
 {
-	c->free_offset = ALIGN(object, sizeof(u64));
-	if (c->debug & RN_RED_ZONE) {
-		c->red_left = ALIGN(sizeof(u64), align);
-		c->free_offset += sizeof(u64);
-	}
+	size_t zone = c->debug & RN_RED_ZONE ? sizeof(u64) : 0;
+
+	if (is_sanitized(c))
+		zone = sanitizer_zone(object);
+	c->red_left = ALIGN(zone, align);
+	c->free_offset = ALIGN(object, sizeof(u64)) + zone;
 	return ALIGN(c->red_left + slab_debug_end(c), align);
 }
 

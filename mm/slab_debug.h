@@ -33,6 +33,7 @@ enum object_state {
 	OBJECT_USED = 0x55534544,
 	OBJECT_BAD = 0x42414421,	/* quarantined */
 	OBJECT_KEPT = 0x4b455054,	/* likewise, and not freed yet */
+	OBJECT_HELD = 0x48454c44,	/* free, and held back (quarantine.c) */
 };
 
 /* --- stacktrace.c: who called --- */
@@ -234,6 +235,8 @@ void *debug_take_first(struct rn_cache *c, struct page *slab);
 /* These enter the gate by themselves, and are best called outside of it. */
 void debug_free(struct rn_cache *c, struct cache_node *n, void *object,
 		const void *caller);
+/* An object that was held back is free now. */
+void debug_release(void *object);
 /* So much was asked for, by @caller; before anybody else has the object. */
 void debug_account(struct rn_cache *c, void *object, size_t size,
 		   const void *caller);

@@ -5,7 +5,7 @@
  * reports it when nothing is locked.
  */
 #include "freelist.h"
-#include "slab_debug.h"
+#include "sanitizer.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -82,8 +82,9 @@ static bool has_wrong_padding(struct fault *f, const u8 *object)
 static bool has_wrong_meta(struct fault *f, const u8 *object, bool used)
 {
 	const struct object_meta *m = meta_of(f->c, object);
+	bool is_free = m->state == OBJECT_FREE || m->state == OBJECT_HELD;
 
-	if (m->state == (used ? OBJECT_USED : OBJECT_FREE) &&
+	if ((used ? m->state == OBJECT_USED : is_free) &&
 	    m->size <= f->c->object_size)
 		return false;
 	return fault_set(f, "Object metadata overwritten");
@@ -129,7 +130,8 @@ static void copy_bytes(struct fault *f, const struct page *slab)
 	const u8 *at = (const u8 *)slab_address(slab);
 	const u8 *end = at + ((size_t)c->pages << PAGE_SHIFT);
 
-	if (!focus)
+	/* A sanitizer has forbidden to read them. */
+	if (!focus || is_sanitized(c))
 		return;
 	if (object) {
 		at = max(at, object - c->red_left - BYTES_BEFORE);
@@ -237,4 +239,6 @@ void debug_end_slab(struct rn_cache *c, struct page *slab)
 		f.fix = "The slab is given back";
 		fault_handle(&f);
 	}
+	if (is_sanitized(c))
+		sanitizer_end_slab(c, slab);
 }

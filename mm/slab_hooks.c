@@ -9,6 +9,7 @@
 #include "harden.h"
 #include "kfence.h"
 #include "profile.h"
+#include "sanitizer.h"
 #include "slab_hooks.h"
 
 #include <string.h>
@@ -114,11 +115,16 @@ void *slab_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags, int node,
 		memset(object, 0, c->usable);
 	if (unlikely(c->debug))
 		debug_account(c, object, size, caller);
+	if (unlikely(is_sanitized(c)))
+		sanitizer_alloc(object, size, c->object_size,
+				c->ctor || zero);
 	return object;
 }
 
 void slab_free(unsigned int row, const void *object, const void *caller)
 {
+	if (unlikely(is_sanitized(row_to_cache(row))))
+		sanitizer_free(object);
 	if (unlikely(slab_hooked(HOOKS_HARDEN_FREE)))
 		harden_free(row, (void *)object);
 	if (!slot_push(row, object))

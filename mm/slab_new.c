@@ -3,7 +3,7 @@
  * New slabs, and their end.
  */
 #include "harden.h"
-#include "slab_debug.h"
+#include "sanitizer.h"
 #include "tracepoint.h"
 #include "zone.h"
 
@@ -156,6 +156,7 @@ void slab_discard_all(struct rn_cache *c)
 {
 	u32 chain = NO_PFN;
 
+	quarantine_empty(c);
 	for (int node = 0; node < nr_node_ids(); node++)
 		if (c->node[node])
 			forget_slabs(c->node[node]);

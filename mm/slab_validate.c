@@ -143,6 +143,7 @@ static const char *state_of(const struct rn_cache *c, const struct page *slab,
 	state = meta_of(c, slab_object(c, slab, index))->state;
 	return state == OBJECT_USED ? "in use" :
 		state == OBJECT_FREE ? "free" :
+		state == OBJECT_HELD ? "free, held back" :
 		state == OBJECT_BAD ? "quarantined" :
 		state == OBJECT_KEPT ? "in use, and quarantined" :
 		"overwritten";

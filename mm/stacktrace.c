@@ -10,7 +10,7 @@
  * with him for all who are inside.
  */
 #define _GNU_SOURCE
-#include "slab_debug.h"
+#include "sanitizer.h"
 
 #include <dlfcn.h>
 #include <execinfo.h>
@@ -136,6 +136,6 @@ const char *symbol_text(char buf[SYMBOL_LEN], const struct symbol *s)
 static __attribute__((constructor)) void prepare_constructor(void)
 {
 	if (secure_getenv("RN_SLAB_DEBUG") || secure_getenv("RN_KFENCE") ||
-	    secure_getenv("RN_PROFILE"))
+	    secure_getenv("RN_PROFILE") || sanitizer_wants_stacks())
 		stack_prepare();
 }

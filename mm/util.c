@@ -101,23 +101,6 @@ RN_API char *rn_strndup(const char *s, size_t max, rn_gfp_t flags)
 
 /* --- questions --- */
 
-/* The head of the large object that the page at @p belongs to, or NULL. */
-static const struct page *find_large(const void *p)
-{
-	u32 pfn = ptr_to_pfn(p), at = pfn;
-
-	for (;; at--) {
-		const struct page *page = ptr_to_page(pfn_to_ptr(at));
-
-		if (!page || page->type == PAGE_SLAB)
-			return NULL;
-		if (page->type == PAGE_LARGE)
-			return pfn - at < page->nr_pages ? page : NULL;
-		if (!at)
-			return NULL;
-	}
-}
-
 /* The object that @p points into: its start in *@start. False if none. */
 static bool find_object(const void *p, const char **start, size_t *usable,
 			const struct rn_cache **cache)
@@ -131,8 +114,8 @@ static bool find_object(const void *p, const char **start, size_t *usable,
 		return kfence_find(p, start, usable, cache);
 	row = ptr_to_row(p);
 	if (!row) {
-		page = find_large(p);
-		if (!page)
+		page = large_find(p);
+		if (!page || page->type != PAGE_LARGE)
 			return false;
 		c = profile_cache(page);
 		*start = slab_address(page);
@@ -163,8 +146,8 @@ static bool find_object(const void *p, const char **start, size_t *usable,
  * matters, ask for rn_size_roundup() bytes. Anything else than the start of an
  * object is reported and the program aborted.
  *
- * Of an object that is debugged, or between guard pages (RN_KFENCE), that is
- * what was asked for.
+ * Of an object that is debugged, between guard pages (RN_KFENCE) or told to a
+ * sanitizer, that is what was asked for.
  *
  * Context: any; the object must not be freed meanwhile.
  * Return: bytes; 0 for NULL and RN_ZERO_SIZE_PTR.
@@ -230,7 +213,7 @@ RN_API struct rn_memcg *rn_memcg_of(const void *p)
 		return NULL;
 	if (c)
 		return counter_to_memcg(c->counter);
-	head = find_large(p);
+	head = large_find(p);
 	return head && head->counter ? memcg_by_id(head->counter) : NULL;
 }
 

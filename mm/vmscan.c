@@ -14,6 +14,7 @@
 #include "fork.h"
 #include "kfence.h"
 #include "pressure.h"
+#include "sanitizer.h"
 #include "shrinker.h"
 
 #include <time.h>
@@ -369,6 +370,7 @@ static void trim_cache(struct rn_cache *c, enum reclaim_why why)
 /* Under slab_mutex. */
 static void trim_caches(enum reclaim_why why)
 {
+	quarantine_empty(NULL);
 	for (struct rn_cache *c = slab_caches; c; c = c->next)
 		trim_cache(c, why);
 	/* Metadata are in no limit. */

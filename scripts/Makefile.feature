@@ -35,6 +35,15 @@ else
   CORE_CFLAGS += -DRN_USDT
 endif
 
+# So is what memcheck is told of objects.
+HAVE_VALGRIND := $(call probe,valgrind,)
+ifeq ($(HAVE_VALGRIND),)
+  $(info nothing is told to memcheck: valgrind/memcheck.h was not found for \
+	$(CC): it is in the package valgrind)
+else
+  CORE_CFLAGS += -DRN_MEMCHECK
+endif
+
 # The library alone needs no more.
 lib-only := libs headers_check $(addprefix $(o),libslab.a $(SONAME) \
 	libslab.so libslab.pc) $(malloc-libs) mm mm/% compat compat/%
@@ -44,7 +53,8 @@ ifneq ($(filter-out $(lib-only),$(may-build)),)
   $(call need,zlib,$(call pkg,zlib),zlib1g-dev)
   $(call need,libzstd,$(call pkg,libzstd),libzstd-dev)
 endif
-ifneq ($(filter check fuzz check-fuzz selftests selftests/%,$(may-build)),)
+ifneq ($(filter check check-valgrind fuzz check-fuzz selftests selftests/%, \
+	$(may-build)),)
   $(call need,check,$(call pkg,check),check)
   # For the one test that is linked statically; not every system can.
   static-check := -static $(shell $(PKG_CONFIG) --static --libs check)

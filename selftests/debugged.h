@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What sizes are to be where RN_SLAB_DEBUG may be set.
+ * What sizes are to be where RN_SLAB_DEBUG may be set, or a sanitizer is told.
  */
 #ifndef SELFTESTS_DEBUGGED_H
 #define SELFTESTS_DEBUGGED_H
@@ -12,8 +12,9 @@
 /* What rn_size() of rn_alloc(@size) is to be. */
 static inline size_t usable_size(size_t size)
 {
-	return all_debugged() && size <= RN_CLASS_MAX ? size :
-		rn_size_roundup(size);
+	if (all_sanitized() || (all_debugged() && size <= RN_CLASS_MAX))
+		return size;
+	return rn_size_roundup(size);
 }
 
 #endif /* SELFTESTS_DEBUGGED_H */

@@ -245,7 +245,12 @@ bool is_in_call(int tid, long call)
 
 bool all_debugged(void)
 {
-	return getenv("RN_SLAB_DEBUG");
+	return getenv("RN_SLAB_DEBUG") || all_sanitized();
+}
+
+bool all_sanitized(void)
+{
+	return getenv("SLAB_SANITIZED");
 }
 
 bool all_hardened(void)

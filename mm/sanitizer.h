@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who watches the program and is told of objects: memcheck, AddressSanitizer.
+ * Documentation/dev-tools/sanitizers.rst is the design.
+ *
+ * Memory is allowed or forbidden. That of the page allocator is allowed, of a
+ * slab so are links and meta, and objects from sanitizer_open() to
+ * sanitizer_close().
+ */
+#ifndef MM_SANITIZER_H
+#define MM_SANITIZER_H
+
+#include "slab_debug.h"
+
+#pragma GCC visibility push(hidden)
+
+/* Of rn_cache.debug: what is around its objects is forbidden. */
+#define DEBUG_SANITIZER		(1U << 31)
+
+static inline bool is_sanitized(const struct rn_cache *c)
+{
+	return c->debug & DEBUG_SANITIZER;
+}
+
+/* Is there AddressSanitizer? At any time. */
+bool sanitizer_wants_stacks(void);
+/* Before the first cache, and when there is a reservation. */
+void sanitizer_init(void);
+int sanitizer_start(void);
+
+/* What a cache has that would have @flags; the zone on either side. */
+unsigned int sanitizer_debug_flags(unsigned int flags);
+size_t sanitizer_zone(size_t object);
+
+/* All of a slab but links and meta; all of it is the page allocator's again. */
+void sanitizer_new_slab(const struct rn_cache *c, const struct page *slab);
+void sanitizer_end_slab(const struct rn_cache *c, const struct page *slab);
+
+/* The library writes it first, or, if it is @written, leaves it as it is. */
+void sanitizer_open(const void *p, size_t size, bool written);
+/* Of @room bytes that are open the user has @size. */
+void sanitizer_alloc(const void *p, size_t size, size_t room, bool written);
+void sanitizer_resize(const void *p, size_t old, size_t size);
+/* Somebody frees @p: memcheck says so if that is nothing he can free. */
+void sanitizer_free(const void *p);
+/* That was right: nobody has these bytes any more. */
+void sanitizer_close(const void *p, size_t size);
+
+/* --- quarantine.c: what is freed and waits --- */
+
+int quarantine_init(void);
+/* An object or a run of so many bytes, held back; the oldest ones go. */
+void quarantine_put(void *p, size_t bytes);
+/* Those of a cache go, or all; under slab_mutex or with nobody beside. */
+void quarantine_empty(const struct rn_cache *c);
+
+#pragma GCC visibility pop
+
+#endif /* MM_SANITIZER_H */

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+/*
+ * memcheck: Invalid free\(\)
+ * memcheck: is 8 bytes inside a block of size 64 alloc'd
+ * memcheck: Invalid object pointer
+ * asan: Invalid object pointer
+ */
+#include "fault.h"
+
+int main(void)
+{
+	char *p = must_alloc(64);
+
+	rn_free(hide(p + 8));
+	rn_free(p);
+	return 0;
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+/*
+ * memcheck: Invalid free\(\)
+ * memcheck: is 0 bytes inside a block of size 64 free'd
+ * memcheck: BUG kmalloc-64 .*: Object already free
+ * asan: BUG kmalloc-64 .*: Object already free
+ * asan: ^Freed in 
+ */
+#include "fault.h"
+
+int main(void)
+{
+	char *p = must_alloc(64);
+
+	rn_free(p);
+	rn_free(hide(p));
+	return 0;
+}

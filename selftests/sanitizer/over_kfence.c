@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What could lie between guard pages does not: it is seen anyway.
+ *
+ * memcheck: RN_KFENCE: a sanitizer sees all objects; ignored
+ * memcheck: Invalid write of size 1
+ * memcheck: is 0 bytes after a block of size 24 alloc'd
+ * asan: RN_KFENCE: a sanitizer sees all objects; ignored
+ * asan: use-after-poison
+ * asan: is 0 bytes after an object of 24 bytes, in use
+ */
+#include "fault.h"
+
+int main(void)
+{
+	char *p;
+
+	setenv("RN_KFENCE", "1", 1);
+	setenv("RN_KFENCE_INTERVAL", "1", 1);
+	p = must_alloc(24);
+	store(p, 24);
+	rn_free(p);
+	return 0;
+}
