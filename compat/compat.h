@@ -5,7 +5,7 @@
 #ifndef COMPAT_H
 #define COMPAT_H
 
-#include "kfence.h"
+#include "debug/kfence.h"
 
 #pragma GCC visibility push(hidden)
 

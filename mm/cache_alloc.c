@@ -3,9 +3,9 @@
  * Objects of caches: the fast paths, and the checks in front of the slow ones,
  * as kmalloc.c has them for sizes.
  */
-#include "slab_debug.h"
-#include "kfence.h"
-#include "profile.h"
+#include "debug/slab_debug.h"
+#include "debug/kfence.h"
+#include "debug/profile.h"
 #include "slab_hooks.h"
 #include "tracepoint.h"
 

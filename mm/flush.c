@@ -2,8 +2,8 @@
 /*
  * From slots and barns into the slabs.
  */
-#include "harden.h"
-#include "sanitizer.h"
+#include "debug/harden.h"
+#include "debug/sanitizer.h"
 
 void count_tagged(struct cache_node *n, unsigned int tag, u64 allocs)
 {

@@ -49,7 +49,7 @@
 #define _GNU_SOURCE
 #include "fork.h"
 #include "percpu.h"
-#include "slab_debug.h"
+#include "debug/slab_debug.h"
 #include "syscalls.h"
 
 #include <linux/futex.h>

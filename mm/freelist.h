@@ -61,7 +61,7 @@ static inline unsigned int link_next(const struct rn_cache *c,
 /*
  * What an object has instead that was taken off a freelist and is nobody's yet,
  * or has been freed and is on none: a link to where no object is, by which a
- * second free is known (mm/harden.c), or 0.
+ * second free is known (mm/debug/harden.c), or 0.
  */
 #define MARK	((void *)1)
 

@@ -6,10 +6,10 @@
  * handlers of fork() are registered in one (mm/fork.c).
  */
 #define _GNU_SOURCE
-#include "kfence.h"
-#include "profile.h"
-#include "fault_inject.h"
-#include "sanitizer.h"
+#include "debug/kfence.h"
+#include "debug/profile.h"
+#include "debug/fault_inject.h"
+#include "debug/sanitizer.h"
 #include "slab_hooks.h"
 #include "zone.h"
 

@@ -11,13 +11,14 @@
  *       drain_mutex (mm/drain.c): other CPUs' slots
  *         cache_node.list_lock (mm/slab.c): slabs of a cache on a node
  *         barn.lock (mm/sheaf.c): its sheaves; never together with list_lock
- *           depot_lock (mm/stackdepot.c)
+ *           depot_lock (mm/debug/stackdepot.c)
  *           zone.lock (mm/page_alloc.c): pageblocks of a node
  *             sheaf_pool.lock, meta_lock, open_lock, counter_lock, pools.lock,
- *             shrinkers.lock, pool.lock (mm/kfence.c): leaves, but for
- *              fault_lock (mm/fault_inject.c), under any
- *    leaks_lock (mm/leaks.c): over a report
- *    publishing (mm/stats_shm.c), those of mm/slab_report.c, profile.lock: leaves
+ *             shrinkers.lock, pool.lock (mm/debug/kfence.c): leaves, but for
+ *              fault_lock (mm/debug/fault_inject.c), under any
+ *    leaks_lock (mm/debug/leaks.c): over a report
+ *    publishing (mm/stats_shm.c), those of
+ *     mm/debug/slab_report.c, profile.lock: leaves
  *   pressure.lock: only ever tried, at a tick
  */
 #ifndef MM_INTERNAL_H
@@ -474,7 +475,7 @@ void large_free_all(u16 id);
 /* In place, or moved without a copy, or NULL (then the caller copies). */
 void *large_realloc(void *p, size_t size, rn_gfp_t flags);
 
-/* Who is told of objects (mm/sanitizer.c): constant after initialisation. */
+/* Who is told of objects (mm/debug/sanitizer.c): constant once initialised. */
 enum sanitizer { SANITIZER_NONE, SANITIZER_ASAN, SANITIZER_MEMCHECK };
 extern enum sanitizer sanitizer;
 

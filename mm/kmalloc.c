@@ -8,9 +8,9 @@
  * objects (mm/slab_hooks.h), and always where there is no rseq. On several nodes
  * alloc_medium() is the fast path, since it has to ask for the node.
  */
-#include "harden.h"
-#include "kfence.h"
-#include "profile.h"
+#include "debug/harden.h"
+#include "debug/kfence.h"
+#include "debug/profile.h"
 #include "slab_hooks.h"
 #include "tracepoint.h"
 

@@ -30,7 +30,7 @@
  * It has all signals blocked, and holds nothing while it sleeps.
  */
 #define _GNU_SOURCE
-#include "fault_inject.h"
+#include "debug/fault_inject.h"
 #include "fork.h"
 #include "kswapd.h"
 #include "pressure.h"

@@ -7,12 +7,12 @@
  * Locks: none. A run belongs to its user; that two threads free it at once is
  * seen by the exchange of its type.
  */
-#include "fault_inject.h"
-#include "kfence.h"
+#include "debug/fault_inject.h"
+#include "debug/kfence.h"
 #include "page_counter.h"
 #include "percpu.h"
-#include "profile.h"
-#include "sanitizer.h"
+#include "debug/profile.h"
+#include "debug/sanitizer.h"
 #include "tracepoint.h"
 #include "zone.h"
 
@@ -54,7 +54,7 @@ static void *run_alloc(u32 nr, rn_gfp_t flags, int node)
 	return p;
 }
 
-/* Memory is zero, whoever asks (mm/harden.c). */
+/* Memory is zero, whoever asks (mm/debug/harden.c). */
 static rn_gfp_t with_init(rn_gfp_t flags)
 {
 	return unlikely(slab_hooked(HOOK_INIT_ALLOC)) ? flags | RN_ZERO : flags;

@@ -6,7 +6,7 @@
  * Lock: slab_mutex covers the tree and the caches of each group.
  */
 #include "memcontrol.h"
-#include "profile.h"
+#include "debug/profile.h"
 #include "slab_hooks.h"
 #include "tracepoint.h"
 

@@ -7,7 +7,7 @@
  * Locks: zone.lock while a pageblock is copied. Descriptors of pages are read
  * without one: a run may have become another meanwhile.
  */
-#include "fault_inject.h"
+#include "debug/fault_inject.h"
 #include "slab.h"
 #include "syscalls.h"
 #include "zone.h"

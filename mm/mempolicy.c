@@ -24,7 +24,7 @@
  * kernel, but not what the cpuset forbids.
  */
 #define _GNU_SOURCE
-#include "fault_inject.h"
+#include "debug/fault_inject.h"
 #include "internal.h"
 #include "syscalls.h"
 #include "zone.h"

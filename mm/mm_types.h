@@ -62,7 +62,8 @@ enum slab_state {
  * @bucket: the partial list it is on; under list_lock
  * @nr_pages: length of a PAGE_LARGE run, without what a sanitizer forbids
  * @counter: id of what it is charged to, or 0
- * @owner: row of the cache whose object it is, a sample, or 0 (mm/profile.c)
+ * @owner: row of the cache whose object it is, a sample, or 0
+ *	(mm/debug/profile.c)
  * @mark: where the sample is counted; 0: it is none
  * @asked: bytes that were asked for, of a sample or under a sanitizer
  * @nr_hollow: of the second page of a slab: objects that lie on hollow pages, and

@@ -5,7 +5,7 @@
  * Locks: as in page_alloc.c. Blocks are claimed under zone.lock, brought up
  * without it, and published and taken in one go under it again.
  */
-#include "fault_inject.h"
+#include "debug/fault_inject.h"
 #include "internal.h"
 #include "zone.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The RN_* environment variables, read once by init (mm/options.c). Those that
- * are for debugging are read in mm/debug_options.c.
+ * are for debugging are read in mm/debug/options.c.
  */
 #ifndef MM_OPTIONS_H
 #define MM_OPTIONS_H

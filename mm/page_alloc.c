@@ -9,7 +9,7 @@
  * never held across a system call. Blocks on their way up or down belong to the
  * thread that takes them there: claimed in zone.used and on no list.
  */
-#include "fault_inject.h"
+#include "debug/fault_inject.h"
 #include "internal.h"
 #include "zone.h"
 

@@ -122,9 +122,9 @@ static_assert(offsetof(struct hot, medium_max) == 64, "one cache line");
 /* Who wants to see all objects, and has the fast paths shut (slab_hooks.h). */
 enum slab_hook {
 	HOOK_TRACE	= 1 << 0,	/* mm/tracepoint.c */
-	HOOK_FAILSLAB	= 1 << 1,	/* mm/fault_inject.c */
-	HOOK_PROFILE	= 1 << 4,	/* mm/profile.c */
-	HOOK_HARDENED	= 1 << 8,	/* mm/harden.c, these four */
+	HOOK_FAILSLAB	= 1 << 1,	/* mm/debug/fault_inject.c */
+	HOOK_PROFILE	= 1 << 4,	/* mm/debug/profile.c */
+	HOOK_HARDENED	= 1 << 8,	/* mm/debug/harden.c, these four */
 	HOOK_INIT_ALLOC	= 1 << 9,
 	HOOK_INIT_FREE	= 1 << 10,
 	HOOK_RANDOM_CACHES = 1 << 11,

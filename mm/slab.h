@@ -60,7 +60,7 @@
  * @flushes: sheaves emptied into slabs
  * @miss: objects that were wanted on another node
  * @foreign: objects that were wanted here and had to come from another node
- * @samples: objects that lie on pages of their own (mm/profile.c)
+ * @samples: objects that lie on pages of their own (mm/debug/profile.c)
  * @sampled: how many ever did
  * @interleave: objects taken by threads that interleave; with those that
  *	slots count still (cache_usage_on())
@@ -103,7 +103,7 @@ struct cache_node {
  * @free_offset: where a free object keeps its link
  * @red_left: bytes before the first object, and within @size before each
  * @debug: RN_RED_ZONE and the like; not 0: all goes by list_lock, and nothing
- *	of it lies in sheaves (mm/slab_check.c)
+ *	of it lies in sheaves (mm/debug/slab_check.c)
  * @object_size: bytes the user asked for
  * @usable: bytes the user may write, at least @object_size
  * @align: of each object
@@ -119,7 +119,7 @@ struct cache_node {
  * @next: in the list of all caches (under slab_mutex); kept when the cache is
  *	destroyed, for who stands on it without the lock
  * @next_spare: in the list of destroyed ones
- * @sampled_at: allocations by the last sample (mm/kfence_sample.c)
+ * @sampled_at: allocations by the last sample (mm/debug/kfence_sample.c)
  * @node: by node number; NULL until the cache was used there
  */
 struct rn_cache {
@@ -423,7 +423,7 @@ bool cache_flush(struct rn_cache *c);
  * @active: of those, in users' hands
  * @cached: of those, in sheaves
  * @slabs: number of slabs
- * @samples: of @active, those in no slab (mm/profile.c)
+ * @samples: of @active, those in no slab (mm/debug/profile.c)
  * @allocs: allocations by fast and slow path together
  * @miss: as in struct cache_node, and those that follow
  */

@@ -6,7 +6,7 @@
  * cache_nodes are never unmapped: a destroyed cache waits for the next one, so
  * that whoever still reads its figures reads memory.
  */
-#include "kfence.h"
+#include "debug/kfence.h"
 #include "pressure.h"
 #include "shrinker.h"
 

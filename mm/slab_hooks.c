@@ -5,11 +5,11 @@
  *
  * Lock: slab_mutex covers slab_hooks and what follows from it.
  */
-#include "fault_inject.h"
-#include "harden.h"
-#include "kfence.h"
-#include "profile.h"
-#include "sanitizer.h"
+#include "debug/fault_inject.h"
+#include "debug/harden.h"
+#include "debug/kfence.h"
+#include "debug/profile.h"
+#include "debug/sanitizer.h"
 #include "slab_hooks.h"
 
 #include <string.h>

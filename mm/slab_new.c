@@ -2,8 +2,8 @@
 /*
  * New slabs, and their end.
  */
-#include "harden.h"
-#include "sanitizer.h"
+#include "debug/harden.h"
+#include "debug/sanitizer.h"
 #include "tracepoint.h"
 #include "zone.h"
 

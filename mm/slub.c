@@ -16,7 +16,7 @@
  * nobody else's. It takes one object for itself before it offers a sheaf, so
  * it ends whatever others do. All of it is inside the fork gate.
  */
-#include "kfence.h"
+#include "debug/kfence.h"
 #include "pressure.h"
 
 #include <rn/pages.h>

@@ -3,9 +3,9 @@
  * The rest of the API, built on rn_alloc() and rn_free(): arrays, copies,
  * resizing, and questions about an object.
  */
-#include "kfence.h"
+#include "debug/kfence.h"
 #include "memcontrol.h"
-#include "profile.h"
+#include "debug/profile.h"
 
 #include <string.h>
 

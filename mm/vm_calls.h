@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * System calls that make memory, or a part of it accessible. Each may be made
- * to fail (mm/fault_inject.h).
+ * to fail (mm/debug/fault_inject.h).
  */
 #ifndef MM_VM_CALLS_H
 #define MM_VM_CALLS_H
 
-#include "fault_inject.h"
+#include "debug/fault_inject.h"
 
 #include <sys/mman.h>
 

@@ -12,9 +12,9 @@
  * comes while somebody makes or shrinks one waits for the next tick.
  */
 #include "fork.h"
-#include "kfence.h"
+#include "debug/kfence.h"
 #include "pressure.h"
-#include "sanitizer.h"
+#include "debug/sanitizer.h"
 #include "shrinker.h"
 
 #include <time.h>

@@ -2,8 +2,8 @@
 /*
  * Figures as text: the writer that needs no heap, and rn_vmstat().
  */
-#include "harden.h"
-#include "kfence.h"
+#include "debug/harden.h"
+#include "debug/kfence.h"
 #include "pressure.h"
 #include "shrinker.h"
 #include "syscalls.h"

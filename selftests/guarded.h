@@ -6,7 +6,7 @@
 #define SELFTESTS_GUARDED_H
 
 #include "helpers.h"
-#include "kfence.h"
+#include "debug/kfence.h"
 
 #include <stdlib.h>
 #include <unistd.h>

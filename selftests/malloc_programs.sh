@@ -64,7 +64,7 @@ do_gcc()
 	cd "$tmp/source"
 	run gcc -std=gnu11 -O1 -flto=2 -frandom-seed=1 -shared -fPIC \
 		-Iinclude -Iarch/x86/include -Iarch/arm64/include -Imm \
-		-DRN_VERSION='"0"' -o "$tmp/work/mm.so" mm/*.c
+		-DRN_VERSION='"0"' -o "$tmp/work/mm.so" mm/*.c mm/debug/*.c
 	sum cat "$tmp/work/mm.so"
 )
 

@@ -126,7 +126,7 @@ is_cheap()	# program...
 
 if command -v valgrind >/dev/null; then
 	for _ in 1 2 3 4 5 6 7 8; do
-		cat mm/*.c selftests/*.c
+		cat mm/*.c mm/debug/*.c selftests/*.c
 	done >"$tmp/text"
 	check "under 1 % of instructions" is_cheap "$wordfreq" -q "$tmp/text"
 else

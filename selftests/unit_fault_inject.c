@@ -2,7 +2,7 @@
 /* Failures on purpose: each key, which calls are asked, and life after it. */
 #include "helpers.h"
 
-#include "fault_inject.h"
+#include "debug/fault_inject.h"
 #include "internal.h"
 
 #include <errno.h>

@@ -6,7 +6,7 @@
 #include "helpers.h"
 
 #include "freelist.h"
-#include "harden.h"
+#include "debug/harden.h"
 #include "slab_hooks.h"
 
 #include <stdio.h>

@@ -6,7 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "helpers.h"
-#include "kfence.h"
+#include "debug/kfence.h"
 #include "must.h"
 
 #include <pthread.h>

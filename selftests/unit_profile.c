@@ -6,7 +6,7 @@
 #include "helpers.h"
 #include "memcontrol.h"
 #include "must.h"
-#include "profile.h"
+#include "debug/profile.h"
 
 #include <fcntl.h>
 #include <pthread.h>

@@ -7,7 +7,7 @@
 
 #include "helpers.h"
 
-#include "slab_debug.h"
+#include "debug/slab_debug.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Objects of debugged caches: what is written around them, and how they come
- * and go. Whether it is still there then mm/slab_fault.c finds out.
+ * and go. Whether it is still there then mm/debug/slab_fault.c finds out.
  *
  * Lock: list_lock covers the slab, its freelist, and of each object the state,
  * the zones and the tracks; nobody owns a slab of such a cache. So of two frees
