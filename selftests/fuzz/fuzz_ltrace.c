@@ -5,6 +5,23 @@
  */
 #include "trace_input.h"
 
+/* It is written beside its name first: a descriptor's would not do. */
+static char to[] = "/tmp/fuzz_ltrace-XXXXXX";
+
+static void remove_output(void)
+{
+	unlink(to);
+}
+
+static void make_output(void)
+{
+	int fd = mkstemp(to);
+
+	sure(fd >= 0);
+	close(fd);
+	atexit(remove_output);
+}
+
 /* Without events it is no trace, and otherwise it is whole. */
 static void read_import(const char *name)
 {
@@ -25,15 +42,17 @@ static void read_import(const char *name)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input_file from = input_file(data, size);
-	struct input_file to = input_file("", 0);
+	static bool made;
 	int ret;
 
+	if (!made)
+		make_output();
+	made = true;
 	stderr_catch();
-	ret = ltrace_import(from.name, to.name);
+	ret = ltrace_import(from.name, to);
 	end_of_words(ret);
 	if (!ret)
-		read_import(to.name);
+		read_import(to);
 	close(from.fd);
-	close(to.fd);
 	return 0;
 }
