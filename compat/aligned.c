@@ -11,15 +11,6 @@
 #include <stdlib.h>
 #include <sys/auxv.h>
 
-/* The least class of @size bytes or more with objects on the boundary. */
-static size_t class_on(size_t size, size_t align)
-{
-	size = rn_size_roundup(ALIGN(size, align));
-	while (size % align)
-		size = rn_size_roundup(ALIGN(size, align));
-	return size;
-}
-
 /* A run is aligned to a pageblock anyway. */
 static void *alloc_cut(size_t align, size_t size)
 {
@@ -31,22 +22,25 @@ static void *alloc_cut(size_t align, size_t size)
 static void *alloc_class(size_t fit, size_t size, size_t align)
 {
 	if (fit > KMALLOC_MAX)
-		return rn_alloc(fit, 0);
+		return rn_alloc(max(size, align), 0);
 	fit = class_on(fit, align);
 	if (unlikely(wants_size(fit)))
-		return kmalloc_fit(fit, max(size, (size_t)1));
+		return kmalloc_fit(fit, size);
 	return rn_alloc(fit, 0);
 }
 
 static void *alloc_on(size_t align, size_t size)
 {
+	mm_init();
 	if (size > RN_MAX_SIZE || align > RN_MAX_SIZE) {
 		errno = ENOMEM;
 		return NULL;
 	}
+	size = max(size, (size_t)1);
 	if (align > PAGEBLOCK_BYTES)
-		return alloc_cut(align, max(size, (size_t)1));
-	return alloc_class(malloc_fit(max(size, align)), size, align);
+		return alloc_cut(align, size);
+	return alloc_class(malloc_fit(max(canary_room(size), align)), size,
+			   align);
 }
 
 /**

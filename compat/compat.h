@@ -5,6 +5,7 @@
 #ifndef COMPAT_H
 #define COMPAT_H
 
+#include "debug/harden.h"
 #include "debug/kfence.h"
 
 #pragma GCC visibility push(hidden)
@@ -25,6 +26,12 @@ static inline size_t malloc_fit(size_t size)
 static inline bool is_ours(const void *p)
 {
 	return likely(mem_has(p)) || kfence_has(p);
+}
+
+/* Is it known of each object what was asked for? */
+static inline bool keeps_sizes(void)
+{
+	return slab_debug_on || options.hardened;
 }
 
 /* Is it of use for the next object of @fit bytes what was asked for? */

@@ -32,8 +32,10 @@ static noinline void *malloc_slow(size_t size)
 {
 	/* Who debugs is known then, for the first object too. */
 	mm_init();
-	if (unlikely(wants_size(malloc_fit(size))))
-		return kmalloc_fit(malloc_fit(size), max(size, (size_t)1));
+	if (unlikely(wants_size(malloc_fit(size)))) {
+		size = max(size, (size_t)1);
+		return kmalloc_fit(malloc_fit(canary_room(size)), size);
+	}
 	return rn_alloc(malloc_fit(size), 0);
 }
 
@@ -99,11 +101,11 @@ void cfree(void *p)
 	free_inline(p);
 }
 
-/* C23. The size is needed where objects are debugged: a wrong one is reported. */
+/* C23. The size is needed where a wrong one is reported. */
 RN_API void free_sized(void *p, size_t size);
 void free_sized(void *p, size_t size)
 {
-	if (!p || likely(!slab_debug_on) || !mem_has(p))
+	if (!p || likely(!keeps_sizes()) || !mem_has(p))
 		free_inline(p);
 	else
 		rn_free_sized(p, max(size, (size_t)1));
@@ -159,10 +161,10 @@ RN_API void *realloc(void *p, size_t size)
 	}
 	if (unlikely(!is_ours(p)))
 		return foreign_realloc(p, size);
-	p = rn_realloc(p, malloc_fit(size), 0);
-	if (unlikely(slab_debug_on) && p)
-		debug_resize(p, size, __builtin_return_address(0));
-	return p;
+	if (unlikely(keeps_sizes() && size <= RN_MAX_SIZE))
+		return realloc_fit(p, malloc_fit(canary_room(size)), size, 0,
+				   __builtin_return_address(0));
+	return rn_realloc(p, malloc_fit(size), 0);
 }
 
 /**

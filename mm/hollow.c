@@ -14,6 +14,7 @@
  *
  * All by the owner, without a lock; slab_hollow() has the mask.
  */
+#include "debug/harden.h"
 #include "freelist.h"
 
 #define MAX_SLAB_PAGES	64
@@ -139,14 +140,27 @@ static void unlink_hollow(const struct rn_cache *c, struct page *slab)
 	WRITE_ONCE(slab->nr_private, nr);
 }
 
+/* Of what lies on no other hollow page; before anybody can see that. */
+static void set_canaries(const struct rn_cache *c, const struct page *slab,
+			 unsigned int page, u64 hollow)
+{
+	for (unsigned int i = first_on(c, page); i < end_on(c, page); i++)
+		if (!(pages_of(c, slab, i) & hollow))
+			canary_set(c, slab, slab_object(c, slab, i), 0);
+}
+
 /* Page @page is hollow no more; what lies on no other such page is linked. */
 static void link_page(struct rn_cache *c, struct cache_node *n,
 		      struct page *slab, unsigned int page)
 {
 	unsigned int first = first_on(c, page);
 	struct page *h = slab_hollow(slab);
+	u64 hollow = h->hollow & ~(1ULL << page);
 
-	WRITE_ONCE(h->hollow, h->hollow & ~(1ULL << page));
+	if (unlikely(c->canary))
+		set_canaries(c, slab, page, hollow);
+	/* Pairs with the load in canary_check_before(). */
+	smp_store_release(&h->hollow, hollow);
 	__atomic_fetch_sub(&n->nr_hollow, 1, __ATOMIC_RELAXED);
 	for (unsigned int i = end_on(c, page); i-- > first;) {
 		if (hollow_has(c, slab, i))

@@ -73,8 +73,9 @@ static struct rn_cache *class_new(unsigned int copy, unsigned int class_)
 {
 	struct rn_cache_args args = {
 		.sz = sizeof(args), .size = class_bytes[class_],
-		.flags = copy == COPY_HUGETLB ? RN_CACHE_HUGETLB :
-			 copy ? RN_NOMERGE : 0,
+		.flags = CACHE_CANARY_IN |
+			 (copy == COPY_HUGETLB ? RN_CACHE_HUGETLB :
+			  copy ? RN_NOMERGE : 0),
 		.align = class_align(class_bytes[class_]),
 	};
 	char infix[16] = "", name[48];
@@ -159,7 +160,28 @@ int alloc_check(rn_gfp_t flags, int node)
 	return 0;
 }
 
-/* As for @fit bytes, of which @size are asked for. */
+size_t class_on(size_t size, size_t align)
+{
+	for (;;) {
+		size = ALIGN(size, align);
+		if (size > KMALLOC_MAX)
+			return size;
+		size = class_bytes[size_to_row(size)];
+		if (size % align == 0)
+			return size;
+	}
+}
+
+/* With a canary behind it a request is aligned as it is without. */
+static size_t fit_of(size_t size)
+{
+	if (likely(!options.hardened) || size > KMALLOC_MAX)
+		return size;
+	return class_on(canary_room(size),
+			class_align(class_bytes[size_to_row(size)]));
+}
+
+/* As for @fit bytes, if that is not 0, of which @size are asked for. */
 static void *alloc_checked(size_t fit, size_t size, rn_gfp_t flags, int node,
 			   const void *caller)
 {
@@ -167,11 +189,13 @@ static void *alloc_checked(size_t fit, size_t size, rn_gfp_t flags, int node,
 	struct rn_cache *c;
 
 	if (unlikely(error))
-		return alloc_fail(error, flags, fit);
-	if (!fit)
+		return alloc_fail(error, flags, size);
+	if (!size)
 		return RN_ZERO_SIZE_PTR;
-	if (fit > RN_MAX_SIZE)
-		return alloc_fail(ENOMEM, flags, fit);
+	if (size > RN_MAX_SIZE)
+		return alloc_fail(ENOMEM, flags, size);
+	if (!fit)
+		fit = fit_of(size);
 	if (fit > KMALLOC_MAX)
 		return profile_run(large_alloc(size, flags, node), size,
 				   caller);
@@ -183,7 +207,7 @@ static void *alloc_checked(size_t fit, size_t size, rn_gfp_t flags, int node,
 
 static noinline void *alloc_slow(size_t size, rn_gfp_t flags, int node)
 {
-	void *p = alloc_checked(size, size, flags, node, CALL_SITE);
+	void *p = alloc_checked(0, size, flags, node, CALL_SITE);
 
 	trace_kmem(kmalloc, CALL_SITE, p, size, flags, node);
 	return p;
@@ -336,16 +360,20 @@ RN_API size_t rn_alloc_bulk(size_t size, rn_gfp_t flags, size_t n, void **p)
  *
  * Context: any.
  * Return: what rn_size() of rn_alloc(@size) would be, unless objects are
- * debugged; @size itself where the request cannot be met.
+ * debugged, or have canaries (RN_HARDENED): then it is what rn_alloc() could be
+ * asked for and take no more; @size itself where the request cannot be met.
  */
 RN_API size_t rn_size_roundup(size_t size)
 {
+	size_t fit;
+
 	mm_init();
 	if (!size || size > RN_MAX_SIZE || mm_init_error())
 		return size;
-	if (size > KMALLOC_MAX)
+	fit = fit_of(size);
+	if (fit > KMALLOC_MAX)
 		return ALIGN(size, PAGE_BYTES);
-	return class_bytes[size_to_row(size)];
+	return class_bytes[size_to_row(fit)] - canary_bytes();
 }
 
 /* --- free --- */
@@ -390,6 +418,8 @@ static noinline void free_sized_slow(const void *p, size_t size)
 {
 	if (unlikely(slab_debug_on))
 		debug_check_size(p, size, CALL_SITE);
+	if (unlikely(options.hardened))
+		canary_check_size(p, size);
 	trace_kmem(kfree, CALL_SITE, p);
 	free_checked(p, CALL_SITE);
 }
@@ -415,7 +445,8 @@ RN_API __fastpath void rn_free(const void *p)
  * rn_free_sized() - free memory whose size is known
  * @p: as for rn_free()
  * @size: bytes it was allocated with; not needed here, kept for callers that
- *	have it. Where objects are debugged another size is reported.
+ *	have it. Where objects are debugged or have canaries (RN_HARDENED)
+ *	another size is reported.
  *
  * Context: as rn_free().
  */

@@ -144,7 +144,7 @@ static struct rn_cache *class_new(struct rn_memcg *m, unsigned int class_)
 {
 	struct rn_cache_args args = {
 		.sz = sizeof(args), .size = class_bytes[class_],
-		.flags = RN_NOMERGE,
+		.flags = RN_NOMERGE | CACHE_NO_CANARY,
 		.align = class_align(class_bytes[class_]),
 	};
 	struct rn_cache *c;

@@ -105,7 +105,10 @@ struct cache_node {
  * @debug: RN_RED_ZONE and the like; not 0: all goes by list_lock, and nothing
  *	of it lies in sheaves (mm/debug/slab_check.c)
  * @object_size: bytes the user asked for
- * @usable: bytes the user may write, at least @object_size
+ * @usable: bytes the user may write, at least @object_size; of classes with
+ *	canaries less
+ * @canary: behind that, where the word is by which a write beyond the object
+ *	is found (mm/debug/canary.c), or 0
  * @align: of each object
  * @gfp: added to the flags of page allocations
  * @flags: RN_NOMERGE and the like
@@ -138,6 +141,7 @@ struct rn_cache {
 	u64 reciprocal;
 	u32 object_size;
 	u32 usable;
+	u32 canary;
 	u32 align;
 	rn_gfp_t gfp;
 	unsigned int flags;
@@ -154,6 +158,9 @@ struct rn_cache {
 
 /* A flag of cache_new(): no object lies in two pages. At most a page each. */
 #define CACHE_IN_PAGES	(1U << 31)
+/* The objects of a class have their canary within its size, a group's none. */
+#define CACHE_CANARY_IN	(1U << 30)
+#define CACHE_NO_CANARY	(1U << 29)
 
 /* --- slab_common.c --- */
 
@@ -448,6 +455,14 @@ extern u32 class_bytes[];		/* size by class */
 
 /* As rn_alloc(@fit), of which only @size bytes are to be used. */
 void *kmalloc_fit(size_t fit, size_t size);
+/* As rn_realloc() of an object, likewise; to @fit bytes if that is not 0. */
+void *realloc_fit(void *p, size_t fit, size_t size, rn_gfp_t flags,
+		  const void *caller);
+/*
+ * The bytes of the least class of @size or more with objects on the boundary,
+ * or what is too much for one.
+ */
+size_t class_on(size_t size, size_t align);
 
 /* Of each object: the largest power of two that divides the size of its class. */
 static inline size_t class_align(size_t bytes)

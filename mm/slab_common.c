@@ -6,6 +6,7 @@
  * cache_nodes are never unmapped: a destroyed cache waits for the next one, so
  * that whoever still reads its figures reads memory.
  */
+#include "debug/harden.h"
 #include "debug/kfence.h"
 #include "pressure.h"
 #include "shrinker.h"
@@ -99,7 +100,12 @@ static void set_shape(struct rn_cache *c, const struct rn_cache_args *args,
 {
 	size_t align = max(args->align, sizeof(void *));
 	size_t size = ALIGN(max(args->size, sizeof(void *)), sizeof(void *));
+	const unsigned int without = CACHE_IN_PAGES | CACHE_NO_CANARY;
+	size_t canary = debug || args->flags & without ? 0 : canary_bytes();
 
+	/* The least class has no room: nobody asks for its objects. */
+	if (args->flags & CACHE_CANARY_IN && size <= canary)
+		canary = 0;
 	if (args->flags & RN_HWCACHE_ALIGN) {
 		size_t line = CACHE_ALIGN;
 
@@ -111,13 +117,19 @@ static void set_shape(struct rn_cache *c, const struct rn_cache_args *args,
 	c->debug = debug;
 	c->red_left = 0;
 	/* A constructed object keeps its contents: the link goes behind. */
-	c->free_offset = args->ctor ? size : 0;
+	c->free_offset = args->ctor ? size + canary : 0;
+	c->canary = canary && args->ctor ? size : 0;
+	if (!(args->flags & CACHE_CANARY_IN))
+		size += canary;
 	size = unlikely(debug) ? slab_debug_layout(c, size, align) :
 		ALIGN(size + (args->ctor ? sizeof(void *) : 0), align);
+	if (canary && !args->ctor)
+		c->canary = size - canary;
 	c->size = size;
 	c->reciprocal = DIV_ROUND_UP(1UL << 40, size);
-	c->object_size = args->size;
-	c->usable = args->ctor || debug ? args->size : size;
+	c->usable = args->ctor || debug ? args->size : size - canary;
+	/* Not even who shares it has more: who asks for less is no cache. */
+	c->object_size = max(args->size, canary ? (size_t)c->usable : 0);
 	c->align = align;
 	c->sheaf_capacity = sheaf_capacity(size);
 	c->order = choose_order(size, c->sheaf_capacity);

@@ -113,6 +113,8 @@ void *slab_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags, int node,
 		harden_alloc(c, object);
 	if (zero)
 		memset(object, 0, c->usable);
+	if (unlikely(slab_hooked(HOOK_HARDENED)))
+		harden_account(c, object, size);
 	if (unlikely(c->debug))
 		debug_account(c, object, size, caller);
 	if (unlikely(is_sanitized(c)))

@@ -86,6 +86,8 @@ unsigned int slab_discard(struct rn_cache *c, u32 first)
 
 		if (unlikely(c->debug))
 			debug_end_slab(c, slab);
+		else if (unlikely(c->canary))
+			canary_end_slab(c, slab);
 		trace_pages(mm_page_free, first, c->pages);
 		set_rows(c, first, 0);
 		WRITE_ONCE(slab->type, PAGE_NONE);

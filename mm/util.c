@@ -3,6 +3,7 @@
  * The rest of the API, built on rn_alloc() and rn_free(): arrays, copies,
  * resizing, and questions about an object.
  */
+#include "debug/harden.h"
 #include "debug/kfence.h"
 #include "memcontrol.h"
 #include "debug/profile.h"
@@ -101,6 +102,13 @@ RN_API char *rn_strndup(const char *s, size_t max, rn_gfp_t flags)
 
 /* --- questions --- */
 
+static size_t size_of(const struct rn_cache *c, const void *object)
+{
+	if (unlikely(c->debug))
+		return debug_size(c, object);
+	return unlikely(c->canary) ? canary_size(c, object) : c->usable;
+}
+
 /* The object that @p points into: its start in *@start. False if none. */
 static bool find_object(const void *p, const char **start, size_t *usable,
 			const struct rn_cache **cache)
@@ -132,7 +140,7 @@ static bool find_object(const void *p, const char **start, size_t *usable,
 	/* Or it is in the rest of the page before. */
 	if ((const char *)p < *start)
 		return false;
-	*usable = unlikely(c->debug) ? debug_size(c, *start) : c->usable;
+	*usable = size_of(c, *start);
 	*cache = c;
 	return true;
 }
@@ -146,8 +154,8 @@ static bool find_object(const void *p, const char **start, size_t *usable,
  * matters, ask for rn_size_roundup() bytes. Anything else than the start of an
  * object is reported and the program aborted.
  *
- * Of an object that is debugged, between guard pages (RN_KFENCE) or told to a
- * sanitizer, that is what was asked for.
+ * Of an object that is debugged, has a canary (RN_HARDENED), is between guard
+ * pages (RN_KFENCE) or told to a sanitizer, that is what was asked for.
  *
  * Context: any; the object must not be freed meanwhile.
  * Return: bytes; 0 for NULL and RN_ZERO_SIZE_PTR.
@@ -219,11 +227,12 @@ RN_API struct rn_memcg *rn_memcg_of(const void *p)
 
 /* --- resizing --- */
 
-static void *move(void *p, size_t old, size_t size, rn_gfp_t flags)
+/* To where there is room for @fit bytes, if that is not 0. */
+static void *move(void *p, size_t old, size_t fit, size_t size, rn_gfp_t flags)
 {
 	struct rn_memcg *group = rn_memcg_of(p);
 	void *new = group ? rn_memcg_alloc(group, size, flags) :
-			    rn_alloc(size, flags);
+		    fit ? kmalloc_fit(fit, size) : rn_alloc(size, flags);
 
 	if (!new)
 		return NULL;
@@ -248,6 +257,29 @@ static void *realloc_large(void *p, size_t old, size_t size, rn_gfp_t flags,
 	return new;
 }
 
+void *realloc_fit(void *p, size_t fit, size_t size, rn_gfp_t flags,
+		  const void *caller)
+{
+	size_t old = rn_size(p);
+	void *new;
+
+	if (size <= old && (size > old / 2 || old == sizeof(void *))) {
+		if (flags & RN_ZERO)
+			memset((char *)p + size, 0, old - size);
+		if (unlikely(slab_debug_on))
+			debug_resize(p, size, caller);
+		if (unlikely(options.hardened))
+			canary_resize(p, size);
+		return p;
+	}
+	if (old > KMALLOC_MAX && size > KMALLOC_MAX && !rn_memcg_of(p)) {
+		new = realloc_large(p, old, size, flags, caller);
+		if (new)
+			return new;
+	}
+	return move(p, old, fit, size, flags);
+}
+
 /**
  * rn_realloc() - change the size of an object
  * @p: the object; NULL means rn_alloc(), RN_ZERO_SIZE_PTR likewise
@@ -265,29 +297,13 @@ static void *realloc_large(void *p, size_t old, size_t size, rn_gfp_t flags,
  */
 RN_API void *rn_realloc(void *p, size_t size, rn_gfp_t flags)
 {
-	size_t old = rn_size(p);
-	void *new;
-
-	if (flags & ~RN_GFP_MASK || !old || size > RN_MAX_SIZE)
+	if (flags & ~RN_GFP_MASK || !rn_size(p) || size > RN_MAX_SIZE)
 		return rn_alloc(size, flags);
 	if (!size) {
 		rn_free(p);
 		return RN_ZERO_SIZE_PTR;
 	}
-	if (size <= old && (size > old / 2 || old == sizeof(void *))) {
-		if (flags & RN_ZERO)
-			memset((char *)p + size, 0, old - size);
-		if (unlikely(slab_debug_on))
-			debug_resize(p, size, __builtin_return_address(0));
-		return p;
-	}
-	if (old > KMALLOC_MAX && size > KMALLOC_MAX && !rn_memcg_of(p)) {
-		new = realloc_large(p, old, size, flags,
-				    __builtin_return_address(0));
-		if (new)
-			return new;
-	}
-	return move(p, old, size, flags);
+	return realloc_fit(p, 0, size, flags, __builtin_return_address(0));
 }
 
 /**

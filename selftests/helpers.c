@@ -2,6 +2,8 @@
 #include "helpers.h"
 
 #include <fcntl.h>
+#include <rn/pages.h>
+#include <rn/slab-inline.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -258,6 +260,15 @@ bool all_hardened(void)
 	const char *value = getenv("RN_HARDENED");
 
 	return value && !strcmp(value, "1");
+}
+
+size_t class_size(size_t size)
+{
+	if (size > RN_CLASS_MAX)
+		return (size + RN_PAGE_SIZE - 1) & -RN_PAGE_SIZE;
+	for (size = (size + 7) & -8UL; RN_CLASS(size + 8) == RN_CLASS(size);)
+		size += 8;
+	return size;
 }
 
 bool forced_fallback(void)

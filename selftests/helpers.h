@@ -126,6 +126,8 @@ bool is_in_call(int tid, long call);
 /* Is every cache debugged, by RN_SLAB_DEBUG? Then sizes are exact. */
 bool all_debugged(void);
 bool all_hardened(void);	/* by RN_HARDENED=1 */
+/* The bytes of the class of @size, or its pages: what a group is charged. */
+size_t class_size(size_t size);
 /* Is a sanitizer told of objects (scripts/check-valgrind)? Then all are. */
 bool all_sanitized(void);
 /* Is RN_PERCPU=fallback forced on all of this program? */

@@ -110,7 +110,7 @@ void until_held(struct rn_memcg *m, unsigned long times)
 size_t size_after(size_t size)
 {
 	if (size < CLASS_MOST)
-		return rn_size_roundup(size + 1);
+		return class_size(size + 1);
 	size = size == CLASS_MOST ? size + 1 : size * 3 / 2;
 	return size < RUN_MOST ? size : 0;
 }

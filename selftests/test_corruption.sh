@@ -19,7 +19,7 @@ setting()	# mode
 {
 	case $1 in
 	default) echo RN_SLAB_DEBUG=- ;;
-	hardened) echo RN_HARDENED=1 ;;
+	hardened) echo RN_HARDENED=1 RN_INIT_ON_FREE=1 ;;
 	KFENCE) echo RN_KFENCE=1 RN_KFENCE_INTERVAL=1 ;;
 	debug) echo RN_SLAB_DEBUG=FZPU ;;
 	*) return 1 ;;

@@ -21,6 +21,8 @@
 
 #define DEBUG	"RN_SLAB_DEBUG=FZPU"
 #define HARD	"RN_HARDENED=1"
+#define BEYOND(class_)	"BUG kmalloc-" class_ ": object %s: written beyond " \
+			"its end"
 
 /**
  * struct crash - one program
@@ -119,26 +121,26 @@ static const struct crash {
 	  "memory without an id", NULL },
 	{ "reserve_impossible", "RN_RESERVE: 1125899906842624 bytes cannot be "
 	  "had: Cannot allocate memory", "RN_RESERVE=1024T" },
-	{ "hardened twice", "BUG kmalloc-64: double free of %s", HARD },
-	{ "hardened later", "BUG kmalloc-64: double free of %s", HARD },
+	{ "hardened twice", "BUG kmalloc-128: double free of %s", HARD },
+	{ "hardened later", "BUG kmalloc-128: double free of %s", HARD },
 	{ "hardened sized", "BUG kmalloc-1024: double free of %s", HARD },
 	{ "hardened of_cache", "BUG made: double free of %s", HARD },
-	{ "hardened middle", "BUG kmalloc-64: invalid free of %s: not the "
+	{ "hardened middle", "BUG kmalloc-128: invalid free of %s: not the "
 	  "start of an object", HARD },
-	{ "hardened odd", "BUG kmalloc-64: invalid free of %s: not the start "
+	{ "hardened odd", "BUG kmalloc-128: invalid free of %s: not the start "
 	  "of an object", HARD },
 	{ "hardened gone", "BUG: invalid free of %s: nothing is allocated "
 	  "there", HARD },
-	{ "hardened written", "BUG kmalloc-64: object %s was written to after "
+	{ "hardened written", "BUG kmalloc-128: object %s was written to after "
 	  "it was freed", HARD },
-	{ "hardened flushed", "BUG kmalloc-64: object %s was written to after "
+	{ "hardened flushed", "BUG kmalloc-128: object %s was written to after "
 	  "it was freed", HARD },
 	{ "hardened middle", "BUG kmalloc-64: invalid free of %s: not the "
 	  "start of an object", "RN_INIT_ON_FREE=1" },
-	{ "double_free_many", "BUG kmalloc-64: double free of %s", HARD },
-	{ "double_free_reused", "BUG kmalloc-64: double free of %s", HARD },
-	{ "double_free_threads", "BUG kmalloc-64: double free of %s", HARD },
-	{ "double_free_hollow", "BUG kmalloc-4096: double free of %s", HARD },
+	{ "double_free_many", "BUG kmalloc-128: double free of %s", HARD },
+	{ "double_free_reused", "BUG kmalloc-128: double free of %s", HARD },
+	{ "double_free_threads", "BUG kmalloc-128: double free of %s", HARD },
+	{ "double_free_hollow", "BUG kmalloc-8192: double free of %s", HARD },
 	{ "double_free_large", "BUG: invalid free of %s: nothing is allocated "
 	  "there", HARD },
 	{ "free_never_allocated", "BUG young: double free of %s", HARD },
@@ -146,6 +148,25 @@ static const struct crash {
 	  HARD },
 	{ "cache_free_wrong", "BUG apples: invalid free of %s: it belongs to "
 	  "cache pears", HARD },
+	{ "overrun 64 64 1", BEYOND("128"), HARD },
+	{ "overrun 64 64 8", BEYOND("128"), HARD },
+	{ "overrun 57 57 1", BEYOND("128"), HARD },
+	{ "overrun 50 50 1", BEYOND("64"), HARD },
+	{ "overrun 1 1 1", BEYOND("16"), HARD },
+	{ "overrun 4096 4096 1", BEYOND("8192"), HARD },
+	{ "overrun 65528 65528 1", BEYOND("65536"), HARD },
+	{ "hardened beyond_made", "BUG made: object %s: written beyond its "
+	  "end", HARD },
+	{ "hardened beyond_shrunk", BEYOND("112"), HARD },
+	{ "hardened beyond_moved", BEYOND("112"), HARD },
+	{ "hardened before", BEYOND("128"), HARD },
+	{ "hardened before_free", BEYOND("128"), HARD },
+	{ "hardened cleared", "BUG kmalloc-128: object %s was written to after "
+	  "it was freed", HARD },
+	{ "hardened sized_run", "BUG pages: object %s: freed with a size of "
+	  "200000, allocated with 102400", HARD },
+	{ "free_sized_wrong", "BUG kmalloc-128: object %s: freed with a size "
+	  "of 40, allocated with 60", HARD },
 };
 
 /*

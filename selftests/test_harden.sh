@@ -7,6 +7,8 @@ set -u
 
 # shellcheck source=selftests/shell-helpers
 . "${0%/*}/shell-helpers"
+# shellcheck source=selftests/program-helpers
+. "${0%/*}/program-helpers"
 
 obj=$(cd "${SLAB_OBJ:-.}" && pwd)
 slabmalloc=$obj/libslabmalloc.so
@@ -58,6 +60,9 @@ try RN_HARDENED=1 static/test_fork static/test_memcg \
 	static/test_memcg_threads static/test_mempool_threads \
 	static/test_shrinker_threads static/test_pools unit/unit_slab \
 	unit/unit_slab_age unit/unit_hollow_threads unit/unit_drain_beside
+# What is free stays zero, and is looked at.
+try "RN_HARDENED=1 RN_INIT_ON_FREE=1" static/test_alloc static/test_cache \
+	static/test_threads static/test_fork unit/unit_hollow_threads
 try RN_FREELIST_RANDOM=1 unit/unit_slab unit/unit_hollow
 try "$all" static/test_alloc static/test_threads static/test_fork
 # Each thread finds the same objects in other hands.
@@ -86,14 +91,10 @@ is_off()
 	over RN_BACKGROUND=0 ls -lR "$obj/mm" && grep -qx "$1 0" "$tmp/vmstat"
 }
 
-# over_if PROGRAM ARGUMENT...: where it is installed
-over_if()
+over_each()	# program argument...
 {
-	if ! command -v "$1" >/dev/null; then
-		echo "SKIP $1, hardened: it is not installed"
-		return
-	fi
-	for with in RN_HARDENED=1 RN_RANDOM_KMALLOC_CACHES=1 "$all"; do
+	for with in RN_HARDENED=1 RN_RANDOM_KMALLOC_CACHES=1 \
+	    "RN_HARDENED=1 RN_INIT_ON_FREE=1" "$all"; do
 		check "$1 over $with" over "$with" "$@"
 	done
 }
@@ -104,18 +105,36 @@ for figure in hardened freelist_random init_on_alloc init_on_free \
 	check "$figure is on" is_on "$figure"
 	check "$figure is off" is_off "$figure"
 done
-echo 'int main(void) { return 0; }' >"$tmp/empty.c"
-over_if python3 -c 'import json, threading
-d = [{str(i): list(range(i % 50))} for i in range(2000)]
-assert json.loads(json.dumps(d)) == d
-t = [threading.Thread(target=lambda: json.dumps(d)) for i in range(4)]
-[x.start() for x in t]
-[x.join() for x in t]'
-over_if gcc -O2 -c -o "$tmp/empty.o" "$tmp/empty.c"
-over_if sqlite3 :memory: 'create table t(a primary key, b);
-insert into t select value, hex(randomblob(40)) from generate_series(1, 5000);
-delete from t where a % 3; select count(*), max(length(b)) from t;'
+each_program over_each
+
+# ends_over WORDS STATEMENT: of Python, with an object of 60 bytes
+ends_over()
+{
+	words=$1
+	over RN_HARDENED=1 python3 -c "import ctypes
+c = ctypes.CDLL(None)
+c.malloc.restype = ctypes.c_void_p
+p = ctypes.c_void_p(c.malloc(60))
+$2
+c.free(p)"
+	[ $? = 134 ] && grep -qF "$words" "$tmp/err"
+}
+
+misuses()	# python3
+{
+	check "free_sized() of another size" ends_over \
+		"freed with a size of 40, allocated with 60" \
+		"c.free_sized(p, ctypes.c_size_t(40))"
+	check "a byte behind malloc()'s" ends_over \
+		"written beyond its end" "ctypes.memset(p.value + 60, 1, 1)"
+	check "a byte behind realloc()'s" ends_over \
+		"written beyond its end" \
+		"c.realloc(p, ctypes.c_size_t(50))
+ctypes.memset(p.value + 50, 1, 1)"
+}
+if_installed misuses python3
 for test in test_malloc test_malloc_memory; do
+	try "RN_HARDENED=1 RN_INIT_ON_FREE=1" "preload/so/$test"
 	for option in $options; do
 		try "$option=1" "preload/so/$test"
 	done

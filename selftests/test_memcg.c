@@ -154,7 +154,7 @@ START_TEST(real_size)
 		for (int i = 0; i < PER_SIZE * TREE; i++) {
 			void *new = granted(m[i % TREE], size, 0);
 
-			ck_assert_uint_eq(rn_size(new), rn_size_roundup(size));
+			ck_assert_uint_eq(rn_size(new), class_size(size));
 			bytes[i % TREE] += rn_size(new);
 			pattern_set(new, rn_size(new), size);
 			p[nr++] = new;

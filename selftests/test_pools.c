@@ -445,7 +445,7 @@ START_TEST(storage_on_pages)
 	for (size_t size = 4 * KIB; size <= STORAGE_MOST;
 	     size += 1 + size / 16) {
 		size_t pages = (size + RN_PAGE_SIZE - 1) / RN_PAGE_SIZE;
-		size_t taken = rn_size_roundup(pages * RN_PAGE_SIZE), given = 0;
+		size_t taken = class_size(pages * RN_PAGE_SIZE), given = 0;
 		char *p = storage_granted(size, 0);
 		char *q = entry_acquired(size, size);
 

@@ -8,6 +8,8 @@ set -u
 
 # shellcheck source=selftests/shell-helpers
 . "${0%/*}/shell-helpers"
+# shellcheck source=selftests/program-helpers
+. "${0%/*}/program-helpers"
 
 obj=$(cd "${SLAB_OBJ:-.}" && pwd)
 tests=$obj/selftests/static
@@ -53,29 +55,13 @@ over()		# program argument...: and what is checked is not in vain
 		"$tmp/slabinfo"
 }
 
-# over_if PROGRAM ARGUMENT...: where it is installed
-over_if()
+over_debugged()	# program argument...
 {
-	if command -v "$1" >/dev/null; then
-		check "$1 over FZPU" over "$@"
-	else
-		echo "SKIP $1 over FZPU: it is not installed"
-	fi
+	check "$1 over FZPU" over "$@"
 }
 
 built "$slabmalloc"
-echo 'int main(void) { return 0; }' >"$tmp/empty.c"
-over_if ls -lR "$obj/mm"
-over_if python3 -c 'import json, threading
-d = [{str(i): list(range(i % 50))} for i in range(2000)]
-assert json.loads(json.dumps(d)) == d
-t = [threading.Thread(target=lambda: json.dumps(d)) for i in range(4)]
-[x.start() for x in t]
-[x.join() for x in t]'
-over_if gcc -O2 -c -o "$tmp/empty.o" "$tmp/empty.c"
-over_if sqlite3 :memory: 'create table t(a primary key, b);
-insert into t select value, hex(randomblob(40)) from generate_series(1, 5000);
-delete from t where a % 3; select count(*), max(length(b)) from t;'
+each_program over_debugged
 [ ! -x "$obj/selftests/preload/containers" ] ||
 	check "a C++ program over FZPU" over "$obj/selftests/preload/containers"
 

@@ -77,11 +77,11 @@ size_t margin_of(size_t total)
 /* Of classes of which as many fit into a page the largest. */
 size_t exec_size(size_t bytes)
 {
-	size_t size = rn_size_roundup(bytes), next;
+	size_t size = class_size(bytes), next;
 
 	for (next = size; next <= RN_PAGE_SIZE &&
 	     RN_PAGE_SIZE / next == RN_PAGE_SIZE / size;
-	     next = rn_size_roundup(next + 1))
+	     next = class_size(next + 1))
 		size = next;
 	return size;
 }

@@ -3,22 +3,12 @@
  * Hardening: what the options do to objects and their order. What is found of
  * misuse is in test_crash.
  */
-#include "helpers.h"
+#include "unit_harden.h"
 
-#include "freelist.h"
-#include "debug/harden.h"
 #include "slab_hooks.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-/* Before the first call of the library, in the child of each test. */
-static void set_option(const char *name)
-{
-	setenv(name, "1", 1);
-	mm_init();
-}
 
 /* The compiler knows that nobody may look at what is free. */
 static bool is_zero(const void *p, size_t n)
@@ -138,27 +128,6 @@ static void construct(void *object)
 {
 	constructed++;
 	memset(object, 'c', 32);
-}
-
-static struct rn_cache *new_cache(size_t size, void (*ctor)(void *))
-{
-	struct rn_cache_args args = {
-		.sz = sizeof(args), .size = size, .ctor = ctor,
-		.flags = RN_NOMERGE,
-	};
-	struct rn_cache *c = rn_cache_create("unit", &args);
-
-	ck_assert_ptr_nonnull(c);
-	return c;
-}
-
-static struct page *new_slab(struct rn_cache *c)
-{
-	int node = numa_local_node();
-	struct page *slab = slab_new(c, &node, 0);
-
-	ck_assert_ptr_nonnull(slab);
-	return slab;
 }
 
 /* The indices on the private list, which must be all of them. */

@@ -61,7 +61,8 @@ static void free_of(unsigned int i, unsigned int nr)
 static void setup(void)
 {
 	struct rn_cache_args args = {
-		.sz = sizeof(args), .size = PAGE_BYTES, .flags = RN_NOMERGE,
+		.sz = sizeof(args), .flags = RN_NOMERGE,
+		.size = PAGE_BYTES - (all_hardened() ? sizeof(u64) : 0),
 	};
 
 	/* Pages of hugetlb would stay. */

@@ -62,6 +62,17 @@ static unsigned int random_below(u64 *state, unsigned int n)
 	return (*state >> 32) * n >> 32;
 }
 
+static void init_new(const struct rn_cache *c, const struct page *slab,
+		     void *object)
+{
+	if (c->ctor)
+		c->ctor(object);
+	else if (options.hardened && options.init_on_free)
+		memset(object, 0, c->usable);
+	if (c->canary)
+		canary_set(c, slab, object, 0);
+}
+
 /* Each object goes behind a random one of those before it, or to the front. */
 void slab_shuffle(struct rn_cache *c, struct page *slab)
 {
@@ -72,8 +83,7 @@ void slab_shuffle(struct rn_cache *c, struct page *slab)
 		unsigned int behind = random_below(&state, i + 1);
 		void *object = slab_object(c, slab, i);
 
-		if (c->ctor)
-			c->ctor(object);
+		init_new(c, slab, object);
 		if (behind == i) {
 			link_set(c, slab, object, head);
 			head = i;
@@ -89,29 +99,65 @@ void slab_shuffle(struct rn_cache *c, struct page *slab)
 
 /* --- objects that come and go --- */
 
+static __noreturn void written_after_free(const struct rn_cache *c,
+					  const void *object)
+{
+	bug("BUG %s: object %p was written to after it was freed", c->name,
+	    object);
+}
+
 static void check_mark(const struct rn_cache *c, const struct page *slab,
 		       const void *object)
 {
 	const u64 *where = link_of(c, object);
 
 	if (unlikely(READ_ONCE(*where) != link_mark(slab, where)))
-		bug("BUG %s: object %p was written to after it was freed",
-		    c->name, object);
+		written_after_free(c, object);
+}
+
+/* Behind the mark: it was cleared when it was freed. */
+static void check_zero(const struct rn_cache *c, const void *object)
+{
+	const u64 *word = object, *end = word + c->usable / sizeof(u64);
+	u64 any = 0;
+
+	while (++word < end)
+		any |= *word;
+	if (unlikely(any))
+		written_after_free(c, object);
+}
+
+static void check_free(const struct rn_cache *c, const void *object)
+{
+	const struct page *slab = ptr_to_slab(c, object);
+
+	check_mark(c, slab, object);
+	if (c->canary)
+		canary_check(c, slab, object);
 }
 
 void harden_alloc(struct rn_cache *c, void *object)
 {
 	if (c->debug)
 		return;
-	check_mark(c, ptr_to_slab(c, object), object);
+	check_free(c, object);
+	if (slab_hooked(HOOK_INIT_FREE) && !c->ctor)
+		check_zero(c, object);
 	WRITE_ONCE(*link_of(c, object), 0);
+}
+
+/* Who has it from a cache may use all of it. */
+void harden_account(struct rn_cache *c, void *object, size_t size)
+{
+	if (c->canary && size < READ_ONCE(c->object_size))
+		canary_set(c, ptr_to_slab(c, object), object, size);
 }
 
 void harden_check(const struct rn_cache *c, const struct sheaf *s)
 {
 	for (unsigned int i = 0; i < sheaf_count(s); i++) {
 		tsan_acquire(s->objects[i]);
-		check_mark(c, ptr_to_slab(c, s->objects[i]), s->objects[i]);
+		check_free(c, s->objects[i]);
 	}
 }
 
@@ -131,15 +177,23 @@ void harden_free(unsigned int row, void *object)
 {
 	struct rn_cache *c = row_to_cache(row);
 	const struct page *slab = ptr_to_slab(c, object);
+	unsigned int index;
 	size_t marked = 0;
 
 	if (c->debug)
 		return;
-	slab_check_object(c, slab, object);
+	index = slab_check_object(c, slab, object);
+	/* The mark may lie over what is behind a small request. */
+	if (c->canary) {
+		canary_check(c, slab, object);
+		canary_check_before(c, slab, index);
+	}
 	if (slab_hooked(HOOK_HARDENED)) {
 		set_mark(c, slab, object);
 		marked = sizeof(u64);
 	}
+	if (c->canary)
+		canary_set(c, slab, object, 0);
 	/* Without a constructor the mark lies in front. */
 	if (slab_hooked(HOOK_INIT_FREE) && !c->ctor)
 		memset((char *)object + marked, 0, c->usable - marked);

@@ -4,6 +4,7 @@
  * it should be, what is a pointer, and which objects are left.
  */
 #include "freelist.h"
+#include "harden.h"
 #include "kfence.h"
 #include "profile.h"
 
@@ -42,7 +43,7 @@ static bool next_fault(struct rn_cache *c, struct cache_node *n,
 		return true;
 	}
 	if (!c->debug)
-		return false;
+		return canary_fault(f, slab, next);
 	if (debug_padding_fault(f, slab))
 		return true;
 	while (*next < c->objects) {
@@ -87,15 +88,30 @@ static void validate_slab(void *arg, unsigned int row, struct page *slab)
 	} while (next < c->objects || c->debug);
 }
 
+/* Slabs that CPUs have taken could not be looked at for their canaries. */
+static void leave_slabs(const struct rn_cache *cache)
+{
+	if (!slab_hooked(HOOK_HARDENED))
+		return;
+	lock(&slab_mutex);
+	for (struct rn_cache *c = slab_caches; c; c = c->next)
+		if ((!cache || c == cache) && c->canary)
+			cache_flush_slots(c);
+	unlock(&slab_mutex);
+}
+
 /**
  * rn_validate() - is everything as it should be?
  * @cache: whose slabs are looked at; NULL for all caches
  *
  * Each fault is reported on stderr as it would be when the object is used the
  * next time, but the program goes on: the object is quarantined. Of caches that
- * are not debugged only the lists of free objects can be looked at.
+ * are not debugged only the lists of free objects can be looked at; under
+ * RN_HARDENED also what is behind each object, and a write to a free one ends
+ * the program.
  *
- * Context: MT-safe, not async-signal-safe; holds up who uses these slabs.
+ * Context: MT-safe, not async-signal-safe; holds up who uses these slabs. Under
+ * RN_HARDENED it takes slab_mutex, and fences other CPUs.
  * Return: faults found; -ENOMEM where the library cannot start.
  */
 RN_API int rn_validate(struct rn_cache *cache)
@@ -106,6 +122,7 @@ RN_API int rn_validate(struct rn_cache *cache)
 	if (mm_init_error())
 		return -ENOMEM;
 	l.ticket = gate_enter();
+	leave_slabs(cache);
 	slab_for_each(cache, validate_slab, &l);
 	gate_exit(l.ticket);
 	return l.found;

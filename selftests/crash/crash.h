@@ -52,10 +52,12 @@ static inline long nr_guarded(void)
  */
 static inline void *victim(size_t size)
 {
+	/* The first object of a slab is on such a boundary. */
+	const size_t first = size <= 8192 ? 16 << 10 : 2 << 20;
 	void *p = rn_alloc(size, 0);
 
 	if (!getenv("RN_KFENCE")) {
-		while (p && (uintptr_t)p % (2 << 20) == 0)
+		while (p && (uintptr_t)p % first == 0)
 			p = rn_alloc(size, 0);
 		return p;
 	}

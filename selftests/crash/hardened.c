@@ -89,6 +89,87 @@ static void flushed(void)
 	rn_shrink_all();
 }
 
+static void beyond_made(void)
+{
+	struct rn_cache_args args = {
+		.sz = sizeof(args), .size = 48, .ctor = construct,
+	};
+	struct rn_cache *c = rn_cache_create("made", &args);
+	char *p = blame(rn_cache_alloc(c, 0));
+
+	memset(p, 0x41, 49);
+	rn_cache_free(c, p);
+}
+
+/* It stays where it is, and ends sooner. */
+static void beyond_shrunk(void)
+{
+	char *p = blame(rn_realloc(rn_alloc(100, 0), 90, 0));
+
+	memset(p, 0x41, 91);
+	rn_free(p);
+}
+
+static void beyond_moved(void)
+{
+	char *p = blame(rn_alloc(100, 0));
+
+	memset(p, 0x41, 101);
+	rn_free(rn_realloc(p, 90, 0));
+}
+
+/* An object that has another one behind it, which is in *@next. */
+static char *with_next(char **next)
+{
+	char *p[1000];
+
+	for (int i = 0; i < 1000; i++) {
+		p[i] = rn_alloc(64, 0);
+		for (int k = 0; k < i; k++) {
+			if (p[k] - p[i] != 128 && p[i] - p[k] != 128)
+				continue;
+			*next = p[p[k] < p[i] ? i : k];
+			return blame(p[p[k] < p[i] ? k : i]);
+		}
+	}
+	return NULL;
+}
+
+static void before(void)
+{
+	char *next;
+
+	with_next(&next);
+	memset(next - 1, 0x41, 1);
+	rn_free(next);
+}
+
+/* Nobody has that, nor frees what is behind it. */
+static void before_free(void)
+{
+	char *next;
+
+	rn_free(with_next(&next));
+	memset(next - 1, 0x41, 1);
+	rn_shrink_all();
+}
+
+static void cleared(void)
+{
+	char *p;
+
+	setenv("RN_INIT_ON_FREE", "1", 1);
+	p = blame(rn_alloc(64, 0));
+	rn_free(p);
+	memset(p + 63, 0x41, 1);
+	blame(rn_alloc(64, 0));
+}
+
+static void sized_run(void)
+{
+	rn_free_sized(blame(rn_alloc(100000, 0)), 200000);
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -96,6 +177,10 @@ static const struct {
 	{ "twice", twice }, { "later", later }, { "sized", sized },
 	{ "of_cache", of_cache }, { "middle", middle }, { "odd", odd },
 	{ "gone", gone }, { "written", written }, { "flushed", flushed },
+	{ "beyond_made", beyond_made }, { "beyond_shrunk", beyond_shrunk },
+	{ "beyond_moved", beyond_moved }, { "before", before },
+	{ "before_free", before_free }, { "cleared", cleared },
+	{ "sized_run", sized_run },
 };
 
 int main(int argc, char **argv)
