@@ -29,23 +29,22 @@ bool sanitizer_wants_stacks(void)
 	return __asan_poison_memory_region;
 }
 
-void sanitizer_init(void)
+enum sanitizer sanitizer_find(void)
 {
 	if (!options.sanitizer)
-		return;
+		return SANITIZER_NONE;
 	if (memcheck_runs())
-		sanitizer = SANITIZER_MEMCHECK;
-	else if (__asan_poison_memory_region && __asan_unpoison_memory_region)
-		sanitizer = SANITIZER_ASAN;
-	if (!sanitizer)
-		return;
-	WRITE_ONCE(slab_debug_on, true);
-	if (options.kfence)
-		report("RN_KFENCE: a sanitizer sees all objects; ignored");
-	options.kfence = false;
-	/* Memcheck goes on after an error. */
-	if (sanitizer == SANITIZER_MEMCHECK)
-		options.slab_debug_continue = true;
+		return SANITIZER_MEMCHECK;
+	if (__asan_poison_memory_region && __asan_unpoison_memory_region)
+		return SANITIZER_ASAN;
+	return SANITIZER_NONE;
+}
+
+void sanitizer_init(void)
+{
+	sanitizer = sanitizer_find();
+	if (sanitizer)
+		WRITE_ONCE(slab_debug_on, true);
 }
 
 /* --- words of ours behind AddressSanitizer's --- */

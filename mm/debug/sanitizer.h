@@ -24,6 +24,8 @@ static inline bool is_sanitized(const struct rn_cache *c)
 
 /* Is there AddressSanitizer? At any time. */
 bool sanitizer_wants_stacks(void);
+/* Who is to be told: an option or two depend on it. */
+enum sanitizer sanitizer_find(void);
 /* Before the first cache, and when there is a reservation. */
 void sanitizer_init(void);
 int sanitizer_start(void);

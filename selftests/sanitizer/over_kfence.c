@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What could lie between guard pages does not: it is seen anyway.
+ * What could lie between guard pages does not: it is seen anyway. Nor is there
+ * a thread that would take samples.
  *
  * memcheck: RN_KFENCE: a sanitizer sees all objects; ignored
  * memcheck: Invalid write of size 1
@@ -11,6 +12,21 @@
  */
 #include "fault.h"
 
+#include <dirent.h>
+
+static int nr_threads(void)
+{
+	DIR *tasks = opendir("/proc/self/task");
+	int n = 0;
+
+	if (!tasks)
+		abort();
+	for (struct dirent *d; (d = readdir(tasks));)
+		n += d->d_name[0] != '.';
+	closedir(tasks);
+	return n;
+}
+
 int main(void)
 {
 	char *p;
@@ -18,6 +34,9 @@ int main(void)
 	setenv("RN_KFENCE", "1", 1);
 	setenv("RN_KFENCE_INTERVAL", "1", 1);
 	p = must_alloc(24);
+	rn_free(must_alloc(8 << 20));
+	if (nr_threads() != 1)
+		return 0;
 	store(p, 24);
 	rn_free(p);
 	return 0;
