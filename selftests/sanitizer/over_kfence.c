@@ -10,9 +10,11 @@
  * asan: use-after-poison
  * asan: is 0 bytes after an object of 24 bytes, in use
  */
+#define _GNU_SOURCE
 #include "fault.h"
 
 #include <dirent.h>
+#include <unistd.h>
 
 static int nr_threads(void)
 {
@@ -33,8 +35,13 @@ int main(void)
 
 	setenv("RN_KFENCE", "1", 1);
 	setenv("RN_KFENCE_INTERVAL", "1", 1);
+	setenv("RN_DECAY_MS", "100", 1);
 	p = must_alloc(24);
-	rn_free(must_alloc(8 << 20));
+	/* A thread would be started by the next tick. */
+	for (int i = 0; i < 30; i++) {
+		rn_free(must_alloc(64));
+		usleep(10000);
+	}
 	if (nr_threads() != 1)
 		return 0;
 	store(p, 24);
