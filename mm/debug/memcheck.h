@@ -20,6 +20,8 @@ void memcheck_allow(const void *p, size_t size, bool written);
 void memcheck_alloc(const void *p, size_t size, bool written);
 void memcheck_resize(const void *p, size_t old, size_t size);
 void memcheck_free(const void *p);
+/* An error with the stack, whose words are the report of ours above it. */
+void memcheck_count(void);
 
 #else /* without valgrind/memcheck.h it is left out */
 
@@ -58,6 +60,10 @@ static inline void memcheck_resize(const void *p, size_t old, size_t size)
 static inline void memcheck_free(const void *p)
 {
 	(void)p;
+}
+
+static inline void memcheck_count(void)
+{
 }
 
 #endif
