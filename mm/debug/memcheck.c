@@ -44,6 +44,14 @@ void memcheck_free(const void *p)
 	VALGRIND_FREELIKE_BLOCK(p, 0);
 }
 
+void memcheck_quiet(bool quiet)
+{
+	if (quiet)
+		VALGRIND_DISABLE_ERROR_REPORTING;
+	else
+		VALGRIND_ENABLE_ERROR_REPORTING;
+}
+
 /* Memcheck takes no words, but says what data a forbidden byte is in. */
 void memcheck_count(void)
 {
