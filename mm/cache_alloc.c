@@ -6,6 +6,7 @@
 #include "debug/slab_debug.h"
 #include "debug/kfence.h"
 #include "debug/profile.h"
+#include "debug/sanitizer.h"
 #include "slab_hooks.h"
 #include "tracepoint.h"
 
@@ -112,9 +113,11 @@ static noinline void cache_free_slow(struct rn_cache *cache, void *object)
 	if (!object)
 		return;
 	of = cache_of(cache, object);
-	if (!of)
+	if (!of) {
+		sanitizer_invalid_free(object);
 		bug("BUG %s: invalid free of %p: not an object of any cache",
 		    cache->name, object);
+	}
 	if (of != cache)
 		debug_wrong_cache(cache, of, object, CALL_SITE);
 	trace_kmem(kmem_cache_free, CALL_SITE, object, cache);

@@ -11,6 +11,7 @@
 #include "debug/harden.h"
 #include "debug/kfence.h"
 #include "debug/profile.h"
+#include "debug/sanitizer.h"
 #include "slab_hooks.h"
 #include "tracepoint.h"
 
@@ -378,6 +379,12 @@ RN_API size_t rn_size_roundup(size_t size)
 
 /* --- free --- */
 
+static void __noreturn __cold invalid_free(const void *p, const char *why)
+{
+	sanitizer_invalid_free(p);
+	bug("BUG: invalid free of %p: %s", p, why);
+}
+
 void free_checked(const void *p, const void *caller)
 {
 	unsigned int row, ticket;
@@ -391,7 +398,7 @@ void free_checked(const void *p, const void *caller)
 		return;
 	}
 	if (!mem_has(p))
-		bug("BUG: invalid free of %p: not memory of this library", p);
+		invalid_free(p, "not memory of this library");
 	trace_poll();
 	row = ptr_to_row(p);
 	if (row) {
@@ -400,7 +407,7 @@ void free_checked(const void *p, const void *caller)
 	}
 	page = ptr_to_page(p);
 	if (!page || page->type != PAGE_LARGE || (uintptr_t)p % PAGE_BYTES)
-		bug("BUG: invalid free of %p: nothing is allocated there", p);
+		invalid_free(p, "nothing is allocated there");
 	ticket = gate_enter();
 	large_free((void *)p, page);
 	gate_exit(ticket);

@@ -1,9 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
+# test_corruption.sh [mode ...]
+#
 # What each mistake ends in, in each mode: Documentation/admin-guide/
 # corruption.csv has the programs and the words, "one or another", and none where
 # it comes through; "by chance: words" is either.
+#
+# Without arguments all modes but those of a sanitizer, which are for "make
+# check-valgrind": it has the programs of ASan in $CRASH.
 set -u
 
 # shellcheck source=selftests/shell-helpers
@@ -11,7 +16,8 @@ set -u
 
 top=$(cd "${0%/*}/.." && pwd)
 table=$top/Documentation/admin-guide/corruption.csv
-crash=$(cd "${SLAB_OBJ:-.}" && pwd)/selftests/static/crash
+crash=${CRASH:-$(cd "${SLAB_OBJ:-.}" && pwd)/selftests/static/crash}
+wanted=${*:-default hardened KFENCE debug}
 ulimit -c 0
 
 # What a column of the table stands for.
@@ -22,6 +28,8 @@ setting()	# mode
 	hardened) echo RN_HARDENED=1 RN_INIT_ON_FREE=1 ;;
 	KFENCE) echo RN_KFENCE=1 RN_KFENCE_INTERVAL=1 ;;
 	debug) echo RN_SLAB_DEBUG=FZPU ;;
+	memcheck) echo valgrind -q --error-exitcode=134 ;;
+	ASan) echo ASAN_OPTIONS="${ASAN_OPTIONS:-}:exitcode=134" ;;
 	*) return 1 ;;
 	esac
 }
@@ -56,6 +64,7 @@ for row in csv.DictReader(open(sys.argv[1])):
         print(mode, row[mode], row['program'], sep='|')
 END
 while IFS='|' read -r mode words program; do
+	[[ " $wanted " == *" $mode "* ]] || continue
 	with=$(setting "$mode") || { echo "mode $mode?"; exit 1; }
 	# shellcheck disable=SC2086 # the program and its arguments
 	check "$program, $mode" ends_in "$with" "$words" $program

@@ -152,9 +152,25 @@ for link in static shared; do
 	look_at "$link, gdb's core file" "$program" "$tmp/core"
 done
 
+# --- what is held back for a sanitizer ---
+
+program=$obj/selftests/static/crash/held
+built "$program"
+check "held: gdb ends" debug -ex run -ex "rn-cache-of used" \
+	-ex "rn-cache-of held" -ex "rn-cache-of run" \
+	-ex "rn-cache-of held_run + 9" -ex "rn-slab-objects held" "$program"
+check "held: one in use" got "0x.*: kmalloc-40, object 0x.*, in use"
+check "held: an object" got "0x.*: kmalloc-40, object 0x.*, free, held back"
+check "held: a run in use" got "0x.*: in a run of 49 pages, 0x.* \\+ 0"
+check "held: a run" got \
+	"0x.*: in a run of 49 pages, 0x.* \\+ 9, freed and held back"
+check "held: no object of the slab is in use but one" lines 1 "in use"
+check "held: one of the slab is held" lines 1 "free, held back"
+
 # --- a core file of the kernel's, with no debugger about ---
 
 rm -f "$tmp"/core*
+program=$obj/selftests/shared/crash/stopped
 if ! grep -qE '^[^|/]' /proc/sys/kernel/core_pattern; then
 	echo "SKIP a core file of the kernel's: it does not leave it here"
 elif ! prlimit --core=unlimited true 2>/dev/null; then

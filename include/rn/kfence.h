@@ -13,7 +13,10 @@
 extern "C" {
 #endif
 
+/* With POSIX alone there is siginfo_t: -std=c11 has none, -std=gnu11 has. */
+#ifdef SI_USER
 bool rn_kfence_handle(const siginfo_t *info, void *context);
+#endif
 
 #ifdef __cplusplus
 }

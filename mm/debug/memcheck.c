@@ -44,4 +44,21 @@ void memcheck_free(const void *p)
 	VALGRIND_FREELIKE_BLOCK(p, 0);
 }
 
+void memcheck_quiet(bool quiet)
+{
+	if (quiet)
+		VALGRIND_DISABLE_ERROR_REPORTING;
+	else
+		VALGRIND_ENABLE_ERROR_REPORTING;
+}
+
+/* Memcheck takes no words, but says what data a forbidden byte is in. */
+void memcheck_count(void)
+{
+	static char libslab_fault_above;
+
+	memcheck_forbid(&libslab_fault_above, 1);
+	VALGRIND_CHECK_MEM_IS_ADDRESSABLE(&libslab_fault_above, 1);
+}
+
 #endif /* RN_MEMCHECK */

@@ -20,6 +20,10 @@ void memcheck_allow(const void *p, size_t size, bool written);
 void memcheck_alloc(const void *p, size_t size, bool written);
 void memcheck_resize(const void *p, size_t old, size_t size);
 void memcheck_free(const void *p);
+/* What this thread does is nobody's error, until it is not @quiet any more. */
+void memcheck_quiet(bool quiet);
+/* An error with the stack, whose words are the report of ours above it. */
+void memcheck_count(void);
 
 #else /* without valgrind/memcheck.h it is left out */
 
@@ -58,6 +62,15 @@ static inline void memcheck_resize(const void *p, size_t old, size_t size)
 static inline void memcheck_free(const void *p)
 {
 	(void)p;
+}
+
+static inline void memcheck_quiet(bool quiet)
+{
+	(void)quiet;
+}
+
+static inline void memcheck_count(void)
+{
 }
 
 #endif

@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include "kfence.h"
+#include "sanitizer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +16,12 @@ static void read_slab_debug(void)
 	const char *value = secure_getenv("RN_SLAB_DEBUG_ACTION");
 
 	options.slab_debug = secure_getenv("RN_SLAB_DEBUG");
-	if (!value || !strcmp(value, "abort"))
+	/* As memcheck does after an error. */
+	options.slab_debug_continue = sanitizer_find() == SANITIZER_MEMCHECK;
+	if (!value)
 		return;
-	if (!strcmp(value, "continue"))
-		options.slab_debug_continue = true;
+	if (!strcmp(value, "abort") || !strcmp(value, "continue"))
+		options.slab_debug_continue = *value == 'c';
 	else
 		report("RN_SLAB_DEBUG_ACTION=%s is not abort or continue; "
 		       "ignored", value);
@@ -51,6 +54,10 @@ static void read_kfence(void)
 	read_number("RN_KFENCE_INTERVAL", INT32_MAX, &options.kfence_interval);
 	read_number("RN_KFENCE_OBJECTS", KFENCE_OBJECTS_MAX,
 		    &options.kfence_objects);
+	if (options.kfence && sanitizer_find()) {
+		report("RN_KFENCE: a sanitizer sees all objects; ignored");
+		options.kfence = false;
+	}
 	options.background |= options.kfence;
 }
 
@@ -94,12 +101,12 @@ static void read_leaks(void)
 
 void read_debug_options(void)
 {
+	read_switch("RN_SANITIZER", &options.sanitizer);
 	read_slab_debug();
 	read_kfence();
 	read_hardening();
 	read_profile();
 	read_leaks();
 	read_switch("RN_FAULT_CHECK", &options.fault_check);
-	read_switch("RN_SANITIZER", &options.sanitizer);
 	read_size("RN_QUARANTINE", &options.quarantine);
 }

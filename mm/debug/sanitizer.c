@@ -16,6 +16,7 @@ __runtime void __asan_unpoison_memory_region(const volatile void *p,
 					     size_t size);
 __runtime void __asan_set_error_report_callback(void (*fn)(const char *text));
 __runtime void *__asan_get_report_address(void);
+__runtime void __asan_describe_address(void *p);
 __runtime void __lsan_register_root_region(const void *p, size_t size);
 
 /* As AddressSanitizer's: larger objects are overrun by more. */
@@ -29,23 +30,22 @@ bool sanitizer_wants_stacks(void)
 	return __asan_poison_memory_region;
 }
 
-void sanitizer_init(void)
+enum sanitizer sanitizer_find(void)
 {
 	if (!options.sanitizer)
-		return;
+		return SANITIZER_NONE;
 	if (memcheck_runs())
-		sanitizer = SANITIZER_MEMCHECK;
-	else if (__asan_poison_memory_region && __asan_unpoison_memory_region)
-		sanitizer = SANITIZER_ASAN;
-	if (!sanitizer)
-		return;
-	WRITE_ONCE(slab_debug_on, true);
-	if (options.kfence)
-		report("RN_KFENCE: a sanitizer sees all objects; ignored");
-	options.kfence = false;
-	/* Memcheck goes on after an error. */
-	if (sanitizer == SANITIZER_MEMCHECK)
-		options.slab_debug_continue = true;
+		return SANITIZER_MEMCHECK;
+	if (__asan_poison_memory_region && __asan_unpoison_memory_region)
+		return SANITIZER_ASAN;
+	return SANITIZER_NONE;
+}
+
+void sanitizer_init(void)
+{
+	sanitizer = sanitizer_find();
+	if (sanitizer)
+		WRITE_ONCE(slab_debug_on, true);
 }
 
 /* --- words of ours behind AddressSanitizer's --- */
@@ -221,6 +221,23 @@ void sanitizer_free(const void *p)
 {
 	if (sanitizer == SANITIZER_MEMCHECK)
 		memcheck_free(p);
+}
+
+void sanitizer_invalid_free(const void *p)
+{
+	sanitizer_free(p);
+	if (sanitizer != SANITIZER_ASAN)
+		return;
+	if (mem_has(p))
+		report_in_run(p);
+	else if (__asan_describe_address)
+		__asan_describe_address((void *)p);
+}
+
+void sanitizer_count(const struct rn_cache *c)
+{
+	if (sanitizer == SANITIZER_MEMCHECK && is_sanitized(c))
+		memcheck_count();
 }
 
 void sanitizer_close(const void *p, size_t size)

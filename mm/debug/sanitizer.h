@@ -24,6 +24,8 @@ static inline bool is_sanitized(const struct rn_cache *c)
 
 /* Is there AddressSanitizer? At any time. */
 bool sanitizer_wants_stacks(void);
+/* Who is to be told: an option or two depend on it. */
+enum sanitizer sanitizer_find(void);
 /* Before the first cache, and when there is a reservation. */
 void sanitizer_init(void);
 int sanitizer_start(void);
@@ -43,6 +45,10 @@ void sanitizer_alloc(const void *p, size_t size, size_t room, bool written);
 void sanitizer_resize(const void *p, size_t old, size_t size);
 /* Somebody frees @p: memcheck says so if that is nothing he can free. */
 void sanitizer_free(const void *p);
+/* @p lies in no slab, and cannot be freed: what they know of it. */
+void sanitizer_invalid_free(const void *p);
+/* What only the library finds is an error of memcheck's, too. */
+void sanitizer_count(const struct rn_cache *c);
 /* That was right: nobody has these bytes any more. */
 void sanitizer_close(const void *p, size_t size);
 

@@ -391,8 +391,10 @@ void debug_check_size(const void *p, size_t size, const void *caller)
 	check_size(&f, p, size);
 	unlock(&n->list_lock);
 	gate_exit(ticket);
-	if (*f.what)
-		fault_handle(&f);
+	if (!*f.what)
+		return;
+	fault_handle(&f);
+	sanitizer_count(f.c);
 }
 
 /* The free that follows is right where the object is. */
@@ -426,4 +428,5 @@ void debug_wrong_cache(const struct rn_cache *c, const struct rn_cache *of,
 	if (of->debug)
 		copy_wrong(&f, object);
 	fault_handle(&f);
+	sanitizer_count(of);
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
+ * memcheck: Invalid free\(\)
+ * memcheck: is 0 bytes inside a block of size 100,000 free'd
  * memcheck: BUG: invalid free of .*: nothing is allocated there
+ * asan: is 0 bytes inside an object of 100000 bytes, freed
  * asan: BUG: invalid free of .*: nothing is allocated there
  */
 #include "fault.h"

@@ -15,6 +15,10 @@ def _read_word(address):
     return int.from_bytes(data.tobytes(), "little")
 
 
+def _constant(name):
+    return int(gdb.parse_and_eval(name))
+
+
 def _enumerator(kind, value, prefix):
     for field in gdb.lookup_type("enum " + kind).fields():
         if field.enumval == value:
@@ -108,6 +112,19 @@ class Slab:
         mask = (2 << last) - (1 << first)
         return bool(int(self.hollow["hollow"]) & mask)
 
+    def _debug_state(self, index):
+        """Of an object of a debugged cache that is on no list."""
+        meta = self.object(index) + int(self.cache["free_offset"]) + 8
+        try:
+            state = _read_word(meta) & 0xffffffff
+        except gdb.MemoryError:
+            return "in use"
+        if state == _constant("OBJECT_HELD"):
+            return "free, held back"
+        if state in (_constant("OBJECT_BAD"), _constant("OBJECT_KEPT")):
+            return "quarantined"
+        return "in use"
+
     def states(self):
         """What each object is, in words."""
         states = ["in use"] * self.nr
@@ -126,7 +143,10 @@ class Slab:
         n = self.lib.cache_node(self.cache, self.node)
         self._look_at_sheaves(self.lib.barn_sheaves(n["barn"]),
                               "free, in a sheaf of the barn", states)
-        return states
+        if not self.cache["debug"]:
+            return states
+        return [self._debug_state(i) if state == "in use" else state
+                for i, state in enumerate(states)]
 
 
 # --- what is not in a slab ---
@@ -143,11 +163,11 @@ def _is_free(lib, pfn):
 
 
 def _run_with(lib, pfn):
-    """Head of the run given to a user that a page is in, or None."""
+    """Head of the run that a page is in, a user's or held back, or None."""
     vmemmap = lib.root("mem")["vmemmap"]
     order = lib.const("pageblock_order")
     step = vmemmap.dereference().type.sizeof
-    large = int(gdb.parse_and_eval("PAGE_LARGE"))
+    ours = _constant("PAGE_LARGE"), _constant("PAGE_HELD")
     head = pfn
     while head >= 0 and lib.is_open(head >> order):
         first = head >> order << order
@@ -159,7 +179,7 @@ def _run_with(lib, pfn):
                 continue
             head = first + i
             covers = head + int(vmemmap[head]["nr_pages"]) > pfn
-            return head if types[i] == large and covers else None
+            return head if types[i] in ours and covers else None
         head = first - 1
     return None
 
@@ -174,9 +194,12 @@ def _describe_page(lib, address):
     head = _run_with(lib, pfn)
     if head is None:
         return "a page that is nobody's now"
-    nr = int(lib.root("mem")["vmemmap"][head]["nr_pages"])
+    page = lib.root("mem")["vmemmap"][head]
+    nr = int(page["nr_pages"])
     start = lib.address(head)
-    return f"in a run of {nr} pages, {start:#x} + {address - start}"
+    held = int(page["type"]) == _constant("PAGE_HELD")
+    return (f"in a run of {nr} pages, {start:#x} + {address - start}" +
+            (", freed and held back" if held else ""))
 
 
 def _describe_object(slab, address):
