@@ -53,8 +53,7 @@ if [ -n "${SAN:-}${EMULATOR:-}" ]; then
 fi
 
 for option in $options; do
-	try "$option=1" static/test_alloc static/test_cache \
-		static/test_realloc static/test_threads
+	try "$option=1" static/test_alloc static/test_cache static/test_threads
 done
 try RN_HARDENED=1 static/test_fork static/test_memcg \
 	static/test_memcg_threads static/test_mempool_threads \
