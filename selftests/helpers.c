@@ -2,6 +2,7 @@
 #include "helpers.h"
 
 #include <fcntl.h>
+#include <rn/fault_inject.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,14 @@ void mark_seldom(const char *file, int line)
 		return;
 	if (++seen <= 1000 || seen % 1000 == 0)
 		(_mark_point)(file, line);
+}
+
+void check_after_failure(void)
+{
+	const char *check = getenv("RN_FAULT_CHECK");
+
+	if (check && strcmp(check, "0") && rn_fault_check())
+		abort();
 }
 
 /* --- contents --- */
