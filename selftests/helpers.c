@@ -29,7 +29,8 @@ void check_after_failure(void)
 {
 	const char *check = getenv("RN_FAULT_CHECK");
 
-	if (check && strcmp(check, "0") && rn_fault_check())
+	/* With "unowned" it is a test from within, in the midst of something. */
+	if (check && !strcmp(check, "1") && rn_fault_check())
 		abort();
 }
 
