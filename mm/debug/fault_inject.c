@@ -287,10 +287,14 @@ static void find_stack(enum fault_kind kind, struct fault_stack *stack)
 static __attribute__((constructor)) void fault_constructor(void)
 {
 	for (int kind = 0; kind < NR_FAULT_KINDS; kind++) {
-		if (!secure_getenv(fault_options[kind]))
+		const char *value = secure_getenv(fault_options[kind]);
+
+		if (!value)
 			continue;
-		/* The start has its places, too. */
+		/* The start has its places, too, whenever that will be. */
 		stack_prepare();
+		if (!strstr(value, "stack=") && !strstr(value, "reject="))
+			continue;
 		mm_init();
 		find_stack(kind, &attrs[kind].require);
 		find_stack(kind, &attrs[kind].reject);
