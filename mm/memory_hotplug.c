@@ -19,14 +19,15 @@
  * elsewhere keeps its old page offsets and never merges with its neighbours,
  * one that moves in empty does, so that a heap of THP is one mapping.
  *
- * mremap() unmaps its target before it can still fail. blocks_rereserve()
- * fills the hole again, unless a stranger was faster: then the address is lost
- * for good (STEP_LOST) and never touched.
+ * mremap() unmaps its target before it can still fail. blocks_restore() fills
+ * the hole again, unless a stranger was faster: then the address is lost for
+ * good (STEP_LOST) and never touched. Near vm.max_map_count it fails before.
  *
  * Locks: none. The caller owns the blocks: their bits in zone.used are set and
  * they are on no list.
  */
 #define _GNU_SOURCE
+#include "debug/profile.h"
 #include "internal.h"
 #include "syscalls.h"
 #include "vm_calls.h"
@@ -112,6 +113,33 @@ bool blocks_rereserve(u32 block, u32 nr)
 	return false;
 }
 
+static bool looks_reserved(const struct mapping *m)
+{
+	return !m->readable && !m->executable && !m->inode &&
+		(!*m->path || !strcmp(m->path, "[anon:libslab]"));
+}
+
+static bool is_reserved(const void *p, size_t bytes)
+{
+	uintptr_t at = (uintptr_t)p, end = at + bytes;
+	struct mapping line;
+	struct maps maps;
+
+	if (maps_open(&maps))
+		return false;
+	while (maps_next(&maps, &line))
+		if (line.start <= at && at < line.end && looks_reserved(&line))
+			at = line.end;
+	return at >= end;
+}
+
+/* Of a mapping over it that failed: it is unmapped, or as it was. */
+static bool blocks_restore(u32 block, u32 nr)
+{
+	return blocks_rereserve(block, nr) ||
+		is_reserved(block_ptr(block), blocks_bytes(nr));
+}
+
 /*
  * Before Linux 5.14. read() reports what a touch would make a signal of; what
  * it writes are zeroes over zeroes.
@@ -161,7 +189,7 @@ static enum step move_in(void *p, u32 block, u32 nr)
 	if (vm_move(p, bytes, block_ptr(block)))
 		return STEP_OK;
 	munmap(p, bytes);
-	return blocks_rereserve(block, nr) ? STEP_NO_MEMORY : STEP_LOST;
+	return blocks_restore(block, nr) ? STEP_NO_MEMORY : STEP_LOST;
 }
 
 /*
@@ -177,8 +205,7 @@ static enum step hugetlb_in_place(u32 block, u32 nr, unsigned int shift,
 	if (vm_map(p, bytes, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB |
 		   (int)(shift << 26), -1) == MAP_FAILED)
-		return blocks_rereserve(block, nr) ? STEP_POOL_EMPTY :
-			STEP_LOST;
+		return blocks_restore(block, nr) ? STEP_POOL_EMPTY : STEP_LOST;
 	if (!mempolicy_bind(p, bytes, node, true) && !populate(p, bytes) &&
 	    (!numa_several() || pages_on_node(p, bytes, 1UL << shift, node)))
 		return STEP_OK;
@@ -213,7 +240,7 @@ static enum step online_hugetlb(u32 block, u32 nr, int node, unsigned int shift)
 	/* EINVAL comes before anything is unmapped: the blocks are ours. */
 	if (step == STEP_UNSUPPORTED)
 		return hugetlb_in_place(block, nr, shift, node);
-	return blocks_rereserve(block, nr) ? step : STEP_LOST;
+	return blocks_restore(block, nr) ? step : STEP_LOST;
 }
 
 static void came_small(u32 block)
@@ -535,7 +562,7 @@ bool blocks_move(u32 from, u32 to, u32 nr, bool *lost)
 	/* The user may have split it, by mlock() of a part of it say. */
 	if (*lost)
 		bug("a large object is torn in two: its old address was taken");
-	if (!blocks_rereserve(to + at, n))
+	if (!blocks_restore(to + at, n))
 		*lost = true;
 	move_back(from, to, at, lost);
 	return false;

@@ -102,6 +102,8 @@ void *meta_alloc(size_t bytes)
 		errno = ENOMEM;
 		return NULL;
 	}
+	if (fault_inject(FAULT_META, bytes))
+		return NULL;
 	bytes = ALIGN(bytes, META_ALIGN);
 	p = chunk_take(bytes);
 	/* What would waste much of a chunk gets a mapping of its own. */

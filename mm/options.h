@@ -20,6 +20,12 @@ enum percpu_option { PERCPU_CPU, PERCPU_CID, PERCPU_FALLBACK };
 /* A rung of the ladder as written in RN_LADDER. */
 enum rung { RUNG_END, RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL };
 
+enum fault_check {
+	FAULT_CHECK_OFF,
+	FAULT_CHECK_ALL,
+	FAULT_CHECK_UNOWNED,	/* all but whose a page is */
+};
+
 /**
  * struct options - what the RN_* variables say
  * @ladder: the rungs in the order to be tried, ended by RUNG_END
@@ -93,7 +99,7 @@ struct options {
 	bool leaks;
 	const char *leaks_ignore;
 	int leaks_exitcode;
-	bool fault_check;
+	enum fault_check fault_check;
 	bool sanitizer;
 	size_t quarantine;
 };

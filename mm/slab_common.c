@@ -230,12 +230,11 @@ static struct rn_cache *cache_struct(unsigned int row)
 		return c;
 	if (!row && rows_used >= 1U << row_node_shift)
 		return NULL;
-	c = meta_alloc(sizeof(*c));
+	/* In one piece: what was had of two would be lost with the other. */
+	c = meta_alloc(sizeof(*c) + nr_node_ids() * sizeof(*c->node));
 	if (!c)
 		return NULL;
-	c->node = meta_alloc(nr_node_ids() * sizeof(*c->node));
-	if (!c->node)
-		return NULL;
+	c->node = (struct cache_node **)(c + 1);
 	c->row = row ? row : rows_used;
 	cache_of_row[c->row] = c;
 	if (!row)

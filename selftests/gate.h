@@ -31,6 +31,7 @@ static inline void setup(void)
 	c = rn_cache_create("gate", &args);
 	ck_assert_ptr_nonnull(c);
 	n = cache_node_get(c, numa_local_node());
+	ck_assert_ptr_nonnull(n);
 	alarm(20);
 }
 

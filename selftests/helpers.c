@@ -2,6 +2,7 @@
 #include "helpers.h"
 
 #include <fcntl.h>
+#include <rn/fault_inject.h>
 #include <rn/pages.h>
 #include <rn/slab-inline.h>
 #include <stdio.h>
@@ -24,6 +25,18 @@ void mark_seldom(const char *file, int line)
 		return;
 	if (++seen <= 1000 || seen % 1000 == 0)
 		(_mark_point)(file, line);
+}
+
+/* Tests of malloc() do not link what has it. */
+#pragma weak rn_fault_check
+
+void check_after_failure(void)
+{
+	const char *check = getenv("RN_FAULT_CHECK");
+
+	/* With "unowned" it is a test from within, in the midst of something. */
+	if (rn_fault_check && check && !strcmp(check, "1") && rn_fault_check())
+		abort();
 }
 
 /* --- contents --- */

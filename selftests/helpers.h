@@ -22,6 +22,14 @@
 void mark_seldom(const char *file, int line);
 #define _mark_point(file, line)	mark_seldom(file, line)
 
+/*
+ * A test whose assertion does not hold leaves by _exit(). With RN_FAULT_CHECK
+ * the library is looked through before.
+ */
+void check_after_failure(void);
+#define _ck_assert_failed(...)						\
+	(check_after_failure(), (_ck_assert_failed)(__VA_ARGS__))
+
 #if defined(__SANITIZE_THREAD__)
 #define SANITIZER_THREAD 1
 #elif defined(__has_feature)

@@ -27,6 +27,8 @@ static void find_sizes(void)
 	};
 
 	nr_sizes = 0;
+	/* Where the library could not start there is no class. */
+	ck_assert_uint_gt(rn_size_roundup(1), 1);
 	for (size_t s = 1; s <= CLASS_MAX; s = rn_size_roundup(s) + 1)
 		sizes[nr_sizes++] = rn_size_roundup(s);
 	for (size_t i = 0; i < ARRAY_LEN(large); i++)

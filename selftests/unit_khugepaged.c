@@ -208,6 +208,7 @@ START_TEST(a_tick_is_short)
 	z = my_zone();
 	for (int i = 0; i < MANY; i++) {
 		pfn = pages_alloc(PAGEBLOCK_PAGES, 0, 0, NULL);
+		ck_assert_uint_ne(pfn, NO_PFN);
 		memset(pfn_to_ptr(pfn), 1, PAGEBLOCK_BYTES);
 	}
 	allow_thp(true);

@@ -250,8 +250,10 @@ START_TEST(a_crowd_brings_up_one_block)
 		for (int i = 0; i < CROWD; i++)
 			pthread_create(&threads[i], NULL, one_of_a_crowd,
 				       &pfn[i]);
-		for (int i = 0; i < CROWD; i++)
+		for (int i = 0; i < CROWD; i++) {
 			pthread_join(threads[i], NULL);
+			ck_assert_uint_ne(pfn[i], NO_PFN);
+		}
 		ck_assert_uint_eq(zone_nr_up(my_zone()), 1);
 		for (int i = 0; i < CROWD; i++)
 			pages_free(pfn[i], 4);
@@ -272,6 +274,8 @@ START_TEST(fullest_sufficient_block_first)
 	/* Two blocks with one free range of 64 pages each, one fuller. */
 	a = pages_alloc(PAGEBLOCK_PAGES, 0, 0, NULL);
 	b = pages_alloc(PAGEBLOCK_PAGES, 0, 0, NULL);
+	ck_assert_uint_ne(a, NO_PFN);
+	ck_assert_uint_ne(b, NO_PFN);
 	pages_free(a + 64, 64);
 	pages_free(b + 64, 64);
 	pages_free(a + 192, 32);

@@ -82,6 +82,7 @@ static bool is_sample(const void *p)
 {
 	const struct page *page = ptr_to_page(p);
 
+	ck_assert_ptr_nonnull(p);
 	return !ptr_to_row(p) && page->type == PAGE_LARGE && page->mark;
 }
 

@@ -348,6 +348,7 @@ static struct page *hollow_slab(void)
 	ck_assert_ptr_nonnull(c);
 	ck_assert_uint_le(c->objects, MAX_OBJECTS);
 	n = cache_node_get(c, z->node);
+	ck_assert_ptr_nonnull(n);
 	slab = get_slab();
 	ck_assert_uint_eq(take_all(slab), c->objects);
 	slab_free_objects(c, n, out + 1, c->objects - 1U);

@@ -98,6 +98,7 @@ START_TEST(advice_leaves_the_ends_to_base_pages)
 		return;
 	}
 	pfn = pages_alloc(nr, 0, 0, NULL);
+	ck_assert_uint_ne(pfn, NO_PFN);
 	block = pfn >> PAGEBLOCK_ORDER;
 	for (u32 i = 0; i < 4; i++)
 		ck_assert_int_eq(mem.blocks[block + i].advice == ADVICE_HUGE,

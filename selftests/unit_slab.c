@@ -301,6 +301,7 @@ START_TEST(within_pages)
 		use_cache(make_cache(size, CACHE_IN_PAGES, NULL));
 		where = node;
 		slab = slab_get(c, &where, 0);
+		ck_assert_ptr_nonnull(slab);
 		ck_assert_uint_eq(c->objects, (PAGE_BYTES / size) << c->order);
 		for (unsigned int i = 0; i < c->objects; i++)
 			expect_object_in_page(slab, i);

@@ -42,6 +42,7 @@ static inline void use_cache(struct rn_cache *cache)
 	c = cache;
 	node = numa_local_node();
 	n = cache_node_get(c, node);
+	ck_assert_ptr_nonnull(n);
 	nr_out = 0;
 	random_state = c->size;
 }

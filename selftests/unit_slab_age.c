@@ -72,6 +72,7 @@ static void setup(void)
 	ck_assert_uint_eq(c->objects, PER_SLAB);
 	node = numa_local_node();
 	n = cache_node_get(c, node);
+	ck_assert_ptr_nonnull(n);
 	for (unsigned int i = 0; i < NR_SLABS; i++)
 		take_all(get(), out[i]);
 	ck_assert_uint_eq(n->nr_slabs, NR_SLABS);

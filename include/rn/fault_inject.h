@@ -13,6 +13,7 @@ extern "C" {
 int rn_fault_set(const char *name, const char *how);
 long rn_fault_count(const char *name);
 void rn_fault_task(int on);
+int rn_fault_check(void);
 
 #ifdef __cplusplus
 }

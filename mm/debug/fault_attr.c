@@ -34,11 +34,12 @@ static const struct {
 
 static const struct {
 	const char *key;
-	size_t offset;
+	size_t offset, room;
 } names[] = {
-	{ "cache", offsetof(struct fault_attr, cache) },
-	{ "stack", offsetof(struct fault_attr, require.name) },
-	{ "reject", offsetof(struct fault_attr, reject.name) },
+	{ "cache", offsetof(struct fault_attr, cache), FAULT_NAME_LEN },
+	{ "stack", offsetof(struct fault_attr, require.name), FAULT_NAME_LEN },
+	{ "reject", offsetof(struct fault_attr, reject.name), FAULT_NAME_LEN },
+	{ "once", offsetof(struct fault_attr, once), FAULT_PATH_LEN },
 };
 
 /* In the order of the kernel's boot parameters; indices of numbers[]. */
@@ -70,11 +71,12 @@ static bool set_number(struct fault_attr *attr, size_t i, const char *text)
 	return true;
 }
 
-static bool set_name(char *to, const char *text)
+static bool set_name(struct fault_attr *attr, size_t i, const char *text)
 {
+	char *to = (char *)attr + names[i].offset;
 	size_t len = item_len(text);
 
-	if (!len || len >= FAULT_NAME_LEN)
+	if (!len || len >= names[i].room)
 		return false;
 	memcpy(to, text, len);
 	to[len] = '\0';
@@ -90,7 +92,7 @@ static bool set_key(struct fault_attr *attr, const char *item)
 			return set_number(attr, i, value);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
 		if (key_is(item, names[i].key))
-			return set_name((char *)attr + names[i].offset, value);
+			return set_name(attr, i, value);
 	return false;
 }
 

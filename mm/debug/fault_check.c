@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * When the program exits: how many calls there were that could have failed and,
- * with RN_FAULT_CHECK=1, whether what the library knows of its memory adds up.
- * After failures on purpose that finds what was lost where nobody looks.
+ * Does what the library knows of its memory add up? After failures on purpose
+ * that finds what was lost where nobody looks. With RN_FAULT_CHECK it is asked
+ * when the program exits; then it is also said how many calls there were that
+ * could have failed.
  *
  * Locks: zone.lock while the blocks of a zone are counted.
  */
@@ -20,22 +21,25 @@
 /* So often what does not hold is looked at again: within some two seconds. */
 #define LOOKS	20
 
-static void check_object(size_t size)
+static bool object_works(size_t size)
 {
 	void *p = rn_alloc(size, 0);
 
 	if (!p)
-		bug("RN_FAULT_CHECK: %zu bytes cannot be had any more", size);
+		return false;
 	memset(p, 0x5a, size);
 	rn_free(p);
+	return true;
 }
 
 /* Of each class one, and a large one. */
-static void check_objects(void)
+static bool objects_work(void)
 {
+	bool ok = object_works(KMALLOC_MAX + 1);
+
 	for (unsigned int k = 1; k <= RN_NR_CLASSES; k++)
-		check_object(class_bytes[k]);
-	check_object(KMALLOC_MAX + 1);
+		ok &= object_works(class_bytes[k]);
+	return ok;
 }
 
 static u32 count_bits(const struct pageblock *b)
@@ -91,31 +95,57 @@ static bool pages_are_owned(void)
 }
 
 /* Other threads may have pages in their hands, but not each time. */
-static void check_often(bool (*holds)(void), const char *what)
+static bool holds_at_times(bool (*holds)(void))
 {
-	for (int i = 0; !holds(); i++) {
-		if (i == LOOKS)
-			bug("RN_FAULT_CHECK: %s", what);
+	for (int i = 0; i < LOOKS; i++) {
+		if (holds())
+			return true;
 		nofail_pause(i);
 	}
+	return false;
 }
 
-static void check_at_exit(void)
+static int expect(bool holds, const char *what)
 {
+	if (!holds)
+		report("RN_FAULT_CHECK: %s", what);
+	return !holds;
+}
+
+/**
+ * rn_fault_check() - does what the library knows of its memory add up?
+ *
+ * Calls fail no more from here on. Then all caches are validated, an object of
+ * each class and a large one are allocated and freed, and pages are counted.
+ * What does not hold is said on stderr. Where the library could not start, or
+ * with RN_FAULT_CHECK=unowned, less is looked at.
+ *
+ * Context: MT-safe, not async-signal-safe; not from a callback.
+ * Return: how many of these do not hold, 0 if all is well.
+ */
+RN_API int rn_fault_check(void)
+{
+	int bad;
+
 	for (int kind = 0; kind < NR_FAULT_KINDS; kind++)
 		rn_fault_set(fault_names[kind], NULL);
-	check_objects();
-	if (rn_validate(NULL))
-		bug("RN_FAULT_CHECK: objects are not as they should be");
-	check_often(pages_are_owned, "pages are in use and nobody's");
-	check_often(zones_add_up, "free pages do not add up");
+	mm_init();
+	if (mm_init_error())
+		return 0;
+	bad = expect(objects_work(), "there is a size that cannot be had");
+	bad += expect(!rn_validate(NULL), "objects are not as they should be");
+	bad += expect(holds_at_times(zones_add_up), "free pages do not add up");
+	if (options.fault_check != FAULT_CHECK_UNOWNED)
+		bad += expect(holds_at_times(pages_are_owned),
+			      "pages are in use and nobody's");
+	return bad;
 }
 
 static void at_exit(void)
 {
 	fault_say_counts();
-	if (options.fault_check)
-		check_at_exit();
+	if (options.fault_check && rn_fault_check())
+		abort();
 }
 
 void fault_check_init(void)

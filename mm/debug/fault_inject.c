@@ -13,15 +13,16 @@
 #include <rn/fault_inject.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const char *const fault_names[NR_FAULT_KINDS] = {
-	"failslab", "fail_page_alloc", "fail_mmap", "fail_mbind",
+	"failslab", "fail_page_alloc", "fail_meta", "fail_mmap", "fail_mbind",
 	"fail_populate", "fail_thread",
 };
 
 const char *const fault_options[NR_FAULT_KINDS] = {
-	"RN_FAILSLAB", "RN_FAIL_PAGE_ALLOC", "RN_FAIL_MMAP", "RN_FAIL_MBIND",
-	"RN_FAIL_POPULATE", "RN_FAIL_THREAD",
+	"RN_FAILSLAB", "RN_FAIL_PAGE_ALLOC", "RN_FAIL_META", "RN_FAIL_MMAP",
+	"RN_FAIL_MBIND", "RN_FAIL_POPULATE", "RN_FAIL_THREAD",
 };
 
 unsigned int faults_armed;
@@ -29,6 +30,7 @@ unsigned int faults_armed;
 static struct lock fault_lock;
 static struct fault_attr attrs[NR_FAULT_KINDS];
 static __thread bool is_task;		/* rn_fault_task() */
+static pid_t once_in;			/* the process that had its failure */
 
 /**
  * struct fault_call - one that may fail
@@ -86,17 +88,9 @@ static bool passes(const struct fault_attr *a, const struct fault_call *call)
 
 /* --- chance and numbers --- */
 
-/* The mixing of splitmix64 (Steele, Lea, Flood): all bits depend on all. */
-static u64 hash(u64 x)
-{
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-	x = (x ^ x >> 27) * 0x94d049bb133111eb;
-	return x ^ x >> 31;
-}
-
 static bool by_chance(const struct fault_attr *a)
 {
-	u64 number = hash(a->seed + a->calls * 0x9e3779b97f4a7c15);
+	u64 number = fault_hash(a->seed + a->calls * 0x9e3779b97f4a7c15);
 
 	return number % 100 < (u64)a->probability;
 }
@@ -115,6 +109,23 @@ static bool is_due(struct fault_attr *a, size_t size)
 	a->space = 0;
 	a->tried++;
 	return a->tried % a->interval == 0 && by_chance(a);
+}
+
+static bool had_its_once(void)
+{
+	return READ_ONCE(once_in) == getpid();
+}
+
+/* Under fault_lock. Without a stack one place is like the other. */
+static bool is_new(const struct fault_attr *a, const struct fault_call *call)
+{
+	if (!a->places)
+		return true;
+	if (had_its_once() || !call->nr ||
+	    !fault_place_add(a, call->kind, call->frames, call->nr))
+		return false;
+	WRITE_ONCE(once_in, getpid());
+	return true;
 }
 
 /* --- the report --- */
@@ -146,10 +157,12 @@ void fault_say_counts(void)
 
 static bool wants_stack(enum fault_kind kind)
 {
+	const struct fault_attr *a = &attrs[kind];
 	bool wants;
 
 	lock(&fault_lock);
-	wants = *attrs[kind].require.name || *attrs[kind].reject.name;
+	wants = *a->require.name || *a->reject.name ||
+		(a->places && !had_its_once());
 	unlock(&fault_lock);
 	return wants;
 }
@@ -165,7 +178,7 @@ static noinline bool call_is_due(struct fault_call *call)
 	lock(&fault_lock);
 	if (faults_armed & 1U << call->kind && passes(a, call)) {
 		a->calls++;
-		due = is_due(a, call->size);
+		due = is_due(a, call->size) && is_new(a, call);
 		a->failed += due;
 		as_it_was = *a;
 	}
@@ -221,8 +234,10 @@ static void arm(enum fault_kind kind, const struct fault_attr *attr)
 	unsigned int bit = 1U << kind, ticket = gate_enter();
 
 	lock(&fault_lock);
-	if (attr)
+	if (attr) {
+		fault_places_close(&attrs[kind]);
 		attrs[kind] = *attr;
+	}
 	WRITE_ONCE(faults_armed, attr ? faults_armed | bit :
 			faults_armed & ~bit);
 	unlock(&fault_lock);
@@ -235,13 +250,20 @@ static void read_option(enum fault_kind kind)
 {
 	const char *value = secure_getenv(fault_options[kind]), *wrong;
 	struct fault_attr attr;
+	int ret;
 
 	if (!value)
 		return;
 	wrong = fault_attr_parse(&attr, value);
-	if (wrong)
+	if (wrong) {
 		report("%s=%s: not understood from \"%s\" on; ignored",
 		       fault_options[kind], value, wrong);
+		return;
+	}
+	ret = fault_places_open(&attr);
+	if (ret)
+		report("%s: %s: %s; ignored", fault_options[kind], attr.once,
+		       error_text(-ret));
 	else
 		arm(kind, &attr);
 }
@@ -257,7 +279,6 @@ static void find_stack(enum fault_kind kind, struct fault_stack *stack)
 {
 	if (!*stack->name)
 		return;
-	stack_prepare();
 	if (!fault_stack_find(stack))
 		report("%s: there is no function %s", fault_options[kind],
 		       stack->name);
@@ -266,13 +287,17 @@ static void find_stack(enum fault_kind kind, struct fault_stack *stack)
 static __attribute__((constructor)) void fault_constructor(void)
 {
 	for (int kind = 0; kind < NR_FAULT_KINDS; kind++) {
-		if (!secure_getenv(fault_options[kind]))
+		const char *value = secure_getenv(fault_options[kind]);
+
+		if (!value)
+			continue;
+		/* The start has its places, too, whenever that will be. */
+		stack_prepare();
+		if (!strstr(value, "stack=") && !strstr(value, "reject="))
 			continue;
 		mm_init();
 		find_stack(kind, &attrs[kind].require);
 		find_stack(kind, &attrs[kind].reject);
-		if (attrs[kind].verbose > 1)
-			stack_prepare();
 	}
 }
 
@@ -280,8 +305,8 @@ static __attribute__((constructor)) void fault_constructor(void)
 
 /**
  * rn_fault_set() - make calls fail, or no more
- * @name: "failslab", "fail_page_alloc", "fail_mmap", "fail_mbind",
- *	"fail_populate" or "fail_thread"
+ * @name: "failslab", "fail_page_alloc", "fail_meta", "fail_mmap",
+ *	"fail_mbind", "fail_populate" or "fail_thread"
  * @how: "key=value,..." or "interval,probability,space,times"; NULL: no more
  *
  * What was counted before is forgotten, unless @how is NULL. Before the first
@@ -289,12 +314,14 @@ static __attribute__((constructor)) void fault_constructor(void)
  *
  * Context: MT-safe, not async-signal-safe.
  * Return: 0, or -EINVAL: no such name, or @how cannot be understood; then
- * nothing has changed. -ENOENT: a function that is named is not found.
+ * nothing has changed. -ENOENT: a function that is named is not found, or no
+ * folder for the file of once; others of open() and mmap() for that.
  */
 RN_API int rn_fault_set(const char *name, const char *how)
 {
 	int kind = kind_of(name);
 	struct fault_attr attr;
+	int ret;
 
 	if (kind < 0)
 		return -EINVAL;
@@ -308,8 +335,10 @@ RN_API int rn_fault_set(const char *name, const char *how)
 	if (!fault_stack_find(&attr.require) ||
 	    !fault_stack_find(&attr.reject))
 		return -ENOENT;
-	arm(kind, &attr);
-	return 0;
+	ret = fault_places_open(&attr);
+	if (!ret)
+		arm(kind, &attr);
+	return ret;
 }
 
 /**

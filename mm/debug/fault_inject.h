@@ -18,6 +18,7 @@ struct rn_cache;
 enum fault_kind {
 	FAULT_SLAB,
 	FAULT_PAGES,
+	FAULT_META,
 	FAULT_MMAP,
 	FAULT_MBIND,
 	FAULT_POPULATE,
@@ -26,6 +27,7 @@ enum fault_kind {
 };
 
 #define FAULT_NAME_LEN	64
+#define FAULT_PATH_LEN	256
 
 /**
  * struct fault_stack - the code of a function
@@ -52,6 +54,8 @@ struct fault_stack {
  * @cache: only caches of that name, "" for all
  * @require: only below that function
  * @reject: not below that one
+ * @once: a file of places, "" for none; only where they are not in it
+ * @places: the file, or NULL
  * @calls: that no filter kept out
  * @tried: of these, those behind @space
  * @failed: of these, those that failed
@@ -61,6 +65,8 @@ struct fault_attr {
 	long verbose, cache_filter, task_filter;
 	char cache[FAULT_NAME_LEN];
 	struct fault_stack require, reject;
+	char once[FAULT_PATH_LEN];
+	u64 *places;
 	u64 calls, tried, failed;
 };
 
@@ -103,6 +109,22 @@ static inline bool fail_page_alloc(u32 nr, rn_gfp_t flags)
 {
 	return !(flags & RN_NOFAIL) && fault_inject(FAULT_PAGES, nr);
 }
+
+/* The mixing of splitmix64 (Steele, Lea, Flood): all bits depend on all. */
+static inline u64 fault_hash(u64 x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+	x = (x ^ x >> 27) * 0x94d049bb133111eb;
+	return x ^ x >> 31;
+}
+
+/* --- fault_places.c: which have failed --- */
+
+int fault_places_open(struct fault_attr *attr);	/* 0 or -errno */
+void fault_places_close(const struct fault_attr *attr);
+/* Is that place not in the file yet? Then it is now. */
+bool fault_place_add(const struct fault_attr *attr, enum fault_kind kind,
+		     const void *const *frames, unsigned int nr);
 
 /* --- fault_check.c: RN_FAULT_CHECK --- */
 

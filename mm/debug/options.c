@@ -99,6 +99,25 @@ static void read_leaks(void)
 		options.leaks_exitcode = (int)code;
 }
 
+static void read_fault_check(void)
+{
+	static const char *const values[] = {
+		[FAULT_CHECK_OFF] = "0", [FAULT_CHECK_ALL] = "1",
+		[FAULT_CHECK_UNOWNED] = "unowned",
+	};
+	const char *value = secure_getenv("RN_FAULT_CHECK");
+
+	if (!value)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
+		if (strcmp(value, values[i]))
+			continue;
+		options.fault_check = i;
+		return;
+	}
+	report("RN_FAULT_CHECK=%s is not 0, 1 or unowned; ignored", value);
+}
+
 void read_debug_options(void)
 {
 	read_switch("RN_SANITIZER", &options.sanitizer);
@@ -107,6 +126,6 @@ void read_debug_options(void)
 	read_hardening();
 	read_profile();
 	read_leaks();
-	read_switch("RN_FAULT_CHECK", &options.fault_check);
+	read_fault_check();
 	read_size("RN_QUARANTINE", &options.quarantine);
 }

@@ -52,9 +52,15 @@ static void out_of_memory(void)
 
 /* --- the tree --- */
 
+/* In one place: where caches are debugged, another would have another one. */
+static struct rn_cache *node_cache(void)
+{
+	return RN_CACHE(struct node);
+}
+
 static struct node *node_new(struct words *w)
 {
-	struct rn_cache *nodes = RN_CACHE(struct node);
+	struct rn_cache *nodes = node_cache();
 	struct node *n = nodes ? rn_cache_zalloc(nodes, RN_KERNEL) : NULL;
 
 	if (!n)
@@ -131,7 +137,7 @@ static void free_tree(struct node *n)
 	free_tree(n->left);
 	free_tree(n->right);
 	rn_free(n->word);
-	rn_cache_free(RN_CACHE(struct node), n);
+	rn_cache_free(node_cache(), n);
 }
 
 /* --- reading --- */
