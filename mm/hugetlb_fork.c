@@ -7,8 +7,9 @@
  *   the pool has a page for each of ours: they are shared, and so many are
  *   left in the pool from then on (hugetlb_pool.fork_kept). Other programs may
  *   still empty it: RN_FORK=copy takes no such risk;
- *   it has not, or RN_FORK=copy: the contents go to a memfd, the pages stay out of the child
- *   (MADV_DONTFORK), and the child maps the memfd, private, in their place.
+ *   it has not, or RN_FORK=copy: the contents go to a memfd, the pages stay out
+ *   of the child (MADV_DONTFORK), and the child maps the memfd, private, in
+ *   their place.
  *
  * What earlier children may still copy counts too, until no page of ours is
  * shared any more.

@@ -4,8 +4,9 @@
  * nobody needs goes a step further (Documentation/mm/reclaim.rst).
  *
  * A tick goes over the slots, all caches and the pages. Slow paths do a slice
- * of it each, some slots or a cache at a time, unless the background thread does
- * the whole (mm/kswapd.c). When few slow paths come, one of them does all that is left.
+ * of it each, some slots or a cache at a time, unless the background thread
+ * does the whole (mm/kswapd.c). When few slow paths come, one of them does all
+ * that is left.
  *
  * vmscan.lock covers a tick and is only ever tried: who finds it taken goes on.
  * Caches are aged under slab_mutex, which is tried likewise: a cache whose turn

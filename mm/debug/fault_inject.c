@@ -191,15 +191,22 @@ static noinline bool call_is_due(struct fault_call *call)
 	return due;
 }
 
+/* Its frames are left as they are: there are many. */
+static void call_begin(struct fault_call *call, enum fault_kind kind,
+		       size_t size)
+{
+	call->kind = kind;
+	call->size = size;
+	call->c = NULL;
+	call->caller = NULL;
+	call->nr = 0;
+}
+
 bool fault_is_due(enum fault_kind kind, size_t size)
 {
 	struct fault_call call;
 
-	call.kind = kind;
-	call.size = size;
-	call.c = NULL;
-	call.caller = NULL;
-	call.nr = 0;
+	call_begin(&call, kind, size);
 	return call_is_due(&call);
 }
 
@@ -210,11 +217,9 @@ bool failslab_is_due(const struct rn_cache *c, size_t size, rn_gfp_t flags,
 
 	if (flags & RN_NOFAIL)
 		return false;
-	call.kind = FAULT_SLAB;
-	call.size = size;
+	call_begin(&call, FAULT_SLAB, size);
 	call.c = c;
 	call.caller = caller;
-	call.nr = 0;
 	return call_is_due(&call);
 }
 

@@ -243,8 +243,8 @@ void debug_account(struct rn_cache *c, void *object, size_t size,
 /* Of an object that stays where it is, unless it is wrong; or of any other. */
 void debug_resize(void *p, size_t size, const void *caller);
 /*
- * rn_cache_free() to @c of what is @of another cache: the end, unless one of the two is
- * debugged and RN_SLAB_DEBUG_ACTION=continue.
+ * rn_cache_free() to @c of what is @of another cache: the end, unless one of
+ * the two is debugged and RN_SLAB_DEBUG_ACTION=continue.
  */
 void debug_wrong_cache(const struct rn_cache *c, const struct rn_cache *of,
 		       const void *object, const void *caller);

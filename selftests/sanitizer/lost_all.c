@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * One of each that is lost, with the stack that asked for it. LeakSanitizer does
- * not know them, so that it is RN_LEAKS which lists what is in use.
+ * One of each that is lost, with the stack that asked for it. LeakSanitizer
+ * does not know them, so that it is RN_LEAKS which lists what is in use.
  *
  * memcheck: 21 bytes in 1 blocks are definitely lost
  * memcheck: lose_small \(lost_all\.c
