@@ -27,8 +27,7 @@
  * they are on no list.
  */
 #define _GNU_SOURCE
-#include "debug/profile.h"
-#include "internal.h"
+#include "maps.h"
 #include "syscalls.h"
 #include "vm_calls.h"
 #include "zone.h"

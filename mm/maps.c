@@ -3,7 +3,7 @@
  * What is mapped where, from /proc/self/maps: without a lock, so that it may be
  * asked in a handler. The loader knows it, too, but has one.
  */
-#include "profile.h"
+#include "maps.h"
 #include "syscalls.h"
 
 #include <elf.h>
