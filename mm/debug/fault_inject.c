@@ -13,6 +13,7 @@
 #include <rn/fault_inject.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 const char *const fault_names[NR_FAULT_KINDS] = {
@@ -113,7 +114,7 @@ static bool is_due(struct fault_attr *a, size_t size)
 
 static bool had_its_once(void)
 {
-	return READ_ONCE(once_in) == getpid();
+	return READ_ONCE(once_in) == syscall(SYS_getpid);
 }
 
 /* Under fault_lock. Without a stack one place is like the other. */
@@ -124,7 +125,7 @@ static bool is_new(const struct fault_attr *a, const struct fault_call *call)
 	if (had_its_once() || !call->nr ||
 	    !fault_place_add(a, call->kind, call->frames, call->nr))
 		return false;
-	WRITE_ONCE(once_in, getpid());
+	WRITE_ONCE(once_in, syscall(SYS_getpid));
 	return true;
 }
 
