@@ -53,9 +53,9 @@ if [ -n "${SAN:-}${EMULATOR:-}" ]; then
 fi
 
 for option in $options; do
-	try "$option=1" static/test_alloc static/test_cache static/test_threads
+	try "$option=1" static/test_alloc static/test_cache
 done
-try RN_HARDENED=1 static/test_fork static/test_memcg \
+try RN_HARDENED=1 static/test_threads static/test_fork static/test_memcg \
 	static/test_memcg_threads static/test_mempool_threads \
 	static/test_shrinker_threads static/test_pools unit/unit_slab \
 	unit/unit_slab_age unit/unit_hollow_threads unit/unit_drain_beside
@@ -63,7 +63,7 @@ try RN_HARDENED=1 static/test_fork static/test_memcg \
 try "RN_HARDENED=1 RN_INIT_ON_FREE=1" static/test_alloc static/test_cache \
 	static/test_threads static/test_fork unit/unit_hollow_threads
 try RN_FREELIST_RANDOM=1 unit/unit_slab unit/unit_hollow
-try "$all" static/test_alloc static/test_threads static/test_fork
+try "$all" static/test_alloc static/test_threads
 # Each thread finds the same objects in other hands.
 try "RN_PERCPU=fallback $all" static/test_alloc static/test_threads
 try "RN_HARDENED=1 RN_SLAB_DEBUG=FZPU" static/test_threads
