@@ -5,6 +5,7 @@
 #ifndef SELFTESTS_GUARDED_H
 #define SELFTESTS_GUARDED_H
 
+#include "given.h"
 #include "helpers.h"
 #include "debug/kfence.h"
 
@@ -22,7 +23,7 @@ static inline void start(const char *action)
 	setenv("RN_BACKGROUND", "0", 1);
 	setenv("RN_SLAB_DEBUG_ACTION", action, 1);
 	stack_prepare();
-	mm_init();
+	init_given();
 	kfence_due = UINT64_MAX;
 	ck_assert_uint_ne(kfence_pool.bytes, 0);
 }

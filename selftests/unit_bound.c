@@ -4,6 +4,7 @@
  * back, with no tick; below it they give nothing. What is counted as free is no
  * more than there is, whatever became of it.
  */
+#include "given.h"
 #include "helpers.h"
 
 #include "slab.h"
@@ -23,7 +24,7 @@ static uint64_t random_state = 5;
 static void setup(void)
 {
 	setenv("RN_LADDER", "thp,small", 1);
-	mm_init();
+	init_given();
 	ck_assert_int_eq(mm_init_error(), 0);
 }
 

@@ -5,6 +5,7 @@
  * Who is refused gets what others do not use. Time is this test's.
  */
 #define _GNU_SOURCE
+#include "given.h"
 #include "helpers.h"
 
 #include "slab.h"
@@ -245,6 +246,7 @@ START_TEST(threads)
 	pthread_t t[4];
 
 	set_budget("256K");
+	init_given();
 	for (uint64_t i = 0; i < ARRAY_LEN(t); i++)
 		ck_assert_int_eq(pthread_create(&t[i], NULL, churn,
 						(void *)(i + 1)), 0);
@@ -410,7 +412,7 @@ static void expect_pause(u64 pause)
 START_TEST(looks_become_seldom)
 {
 	set_budget("256K");
-	mm_init();
+	init_given();
 	ck_assert(budget_may_steal());
 	expect_pause(10);
 	for (u64 pause = 20; pause <= 1280; pause *= 2) {

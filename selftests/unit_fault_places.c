@@ -232,6 +232,19 @@ static int option_is_read(void)
 	return said("RN_FAULT_CHECK=yes is not 0, 1 or unowned; ignored");
 }
 
+/* As the first call: it reads what is to fail, and then has nothing fail. */
+static int check_comes_first(void)
+{
+	setenv("RN_FAILSLAB", "probability=100,verbose=0", 1);
+	return rn_fault_check();
+}
+
+START_TEST(check_begins)
+{
+	ck_assert_int_eq(in_child(check_comes_first), 0);
+}
+END_TEST
+
 START_TEST(nonsense_is_said)
 {
 	ck_assert_int_eq(in_child(option_is_read), 1);
@@ -257,6 +270,7 @@ int main(void)
 	tcase_add_test(tc, check_finds_nothing);
 	tcase_add_test(tc, check_finds_lost_pages);
 	tcase_add_test(tc, check_finds_a_wrong_count);
+	tcase_add_test(tc, check_begins);
 	tcase_add_test(tc, nonsense_is_said);
 	suite_add_tcase(s, tc);
 	return suite_main(s);

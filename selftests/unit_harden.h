@@ -5,6 +5,7 @@
 #ifndef SELFTESTS_UNIT_HARDEN_H
 #define SELFTESTS_UNIT_HARDEN_H
 
+#include "given.h"
 #include "helpers.h"
 
 #include "freelist.h"
@@ -16,7 +17,7 @@
 static inline void set_option(const char *name)
 {
 	setenv(name, "1", 1);
-	mm_init();
+	init_given();
 }
 
 static inline struct rn_cache *new_cache(size_t size, void (*ctor)(void *))

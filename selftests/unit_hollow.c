@@ -284,7 +284,7 @@ static void free_around(void)
 static void fill_some(void)
 {
 	unsigned int want = 1 + below(c->sheaf_capacity);
-	struct sheaf *s = sheaf_alloc(c->sheaf_capacity);
+	struct sheaf *s = sheaf_given(c->sheaf_capacity);
 	struct page *slab = get();
 
 	for (bool more = true; more && sheaf_count(s) < want;) {
@@ -452,7 +452,7 @@ END_TEST
 /* All that it has, until it is full. */
 static void exhaust(struct page *slab)
 {
-	struct sheaf *s = sheaf_alloc(c->sheaf_capacity);
+	struct sheaf *s = sheaf_given(c->sheaf_capacity);
 
 	do {
 		do {

@@ -35,6 +35,7 @@ static void waste_much(void)
 
 	wasted = malloc(nr * sizeof(*wasted));
 	waste = rn_cache_create("waste", &args);
+	ck_assert_ptr_nonnull(waste);
 	ck_assert_uint_eq(rn_cache_alloc_bulk(waste, 0, nr, wasted), nr);
 	for (size_t i = 0; i < nr; i++)
 		if (i % 2)

@@ -60,7 +60,7 @@ START_TEST(nonsense_is_said)
 	snprintf(line, sizeof(line), "%s=%s is not", nonsense[_i].name,
 		 nonsense[_i].value);
 	stderr_catch();
-	mm_init();
+	init_given();
 	ck_assert_int_eq(said(line), 1);
 	ck_assert(!options.kfence);
 	ck_assert_uint_eq(options.kfence_interval, 100);
@@ -72,7 +72,7 @@ START_TEST(off_by_default)
 {
 	struct sigaction now;
 
-	mm_init();
+	init_given();
 	ck_assert(!options.kfence && !options.background);
 	ck_assert_uint_eq(kfence_pool.bytes, 0);
 	ck_assert(!kfence_has(NULL));

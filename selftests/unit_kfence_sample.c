@@ -5,6 +5,7 @@
  * the samples.
  */
 #define _GNU_SOURCE
+#include "given.h"
 #include "helpers.h"
 #include "debug/kfence.h"
 #include "must.h"
@@ -23,7 +24,7 @@ static void start(const char *interval, const char *background)
 	setenv("RN_KFENCE_INTERVAL", interval, 1);
 	if (background)
 		setenv("RN_BACKGROUND", background, 1);
-	mm_init();
+	init_given();
 }
 
 /* Nobody takes samples but the test. */

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "given.h"
 #include "helpers.h"
 #include "zone_census.h"
 
@@ -39,7 +40,7 @@ START_TEST(blank_runs_are_taken_again)
 	start("thp,small");
 	NEED_ONE_NODE();
 	z = my_zone();
-	pfn = pages_alloc(nr, 0, 0, NULL);
+	pfn = pages_given(nr);
 	ck_assert_uint_eq(z->lazy, 4);
 	for (int i = 0; i < 5; i++) {
 		memset(pfn_to_ptr(pfn), 1, PAGE_BYTES);
@@ -69,8 +70,8 @@ START_TEST(shared_tail_is_left_alone)
 	start("small");
 	NEED_ONE_NODE();
 	z = my_zone();
-	run = pages_alloc(nr, 0, 0, NULL);
-	other = pages_alloc(64, 0, 0, NULL);
+	run = pages_given(nr);
+	other = pages_given(64);
 	ck_assert_uint_eq(other >> PAGEBLOCK_ORDER,
 			  (run >> PAGEBLOCK_ORDER) + 1);
 	memset(pfn_to_ptr(run), 1, nr * PAGE_BYTES);
@@ -97,8 +98,7 @@ START_TEST(advice_leaves_the_ends_to_base_pages)
 		skip_part(__func__, "no THP");
 		return;
 	}
-	pfn = pages_alloc(nr, 0, 0, NULL);
-	ck_assert_uint_ne(pfn, NO_PFN);
+	pfn = pages_given(nr);
 	block = pfn >> PAGEBLOCK_ORDER;
 	for (u32 i = 0; i < 4; i++)
 		ck_assert_int_eq(mem.blocks[block + i].advice == ADVICE_HUGE,
@@ -108,7 +108,7 @@ START_TEST(advice_leaves_the_ends_to_base_pages)
 	ck_assert_uint_eq(thp_bytes_in(block + 3, 1), 0);
 	free_cold(pfn, nr);
 	/* Its front, as a run of its own, ends where a huge page was. */
-	ck_assert_uint_eq(pages_alloc(nr / 2 - 1, 0, 0, NULL), pfn);
+	ck_assert_uint_eq(pages_given(nr / 2 - 1), pfn);
 	ck_assert_int_eq(mem.blocks[block + 1].advice, ADVICE_SMALL);
 	ck_assert_uint_eq(check_zone(my_zone()).blank, 2);
 }
@@ -123,16 +123,16 @@ START_TEST(blank_blocks_come_up_for_others)
 	start("small");
 	NEED_ONE_NODE();
 	z = my_zone();
-	run = pages_alloc(2 * PAGEBLOCK_PAGES, 0, 0, NULL);
+	run = pages_given(2 * PAGEBLOCK_PAGES);
 	free_cold(run, 2 * PAGEBLOCK_PAGES);
-	one = pages_alloc(1, 0, 0, NULL);
+	one = pages_given(1);
 	ck_assert_uint_eq(one, run);
 	memset(pfn_to_ptr(one), 1, PAGE_BYTES);
 	ck_assert_uint_eq(check_zone(z).blank, 1);
 	ck_assert_uint_eq(z->lazy, 0);
 	/* Grows over the blank one, and past it. */
 	pages_free(one, 1);
-	run = pages_alloc(PAGEBLOCK_PAGES, 0, 0, NULL);
+	run = pages_given(PAGEBLOCK_PAGES);
 	ck_assert(pages_extend(run, PAGEBLOCK_PAGES, 3 * PAGEBLOCK_PAGES, 0));
 	memset(pfn_to_ptr(run), 1, 3 * PAGEBLOCK_BYTES);
 	ck_assert_uint_eq(check_zone(z).blank, 0);
@@ -150,7 +150,7 @@ START_TEST(blank_is_bounded)
 	z = my_zone();
 	/* Each is longer than all that is blank. */
 	for (u32 i = 2; i < MOST; i++)
-		pages_free(pages_alloc(i * PAGEBLOCK_PAGES, 0, 0, NULL),
+		pages_free(pages_given(i * PAGEBLOCK_PAGES),
 			   i * PAGEBLOCK_PAGES);
 	ck_assert_uint_le(check_zone(z).blank, 512);
 	ck_assert_uint_gt(z->offline, 0);
@@ -181,7 +181,7 @@ START_TEST(a_warm_run_keeps_its_pages)
 	start("thp,small");
 	NEED_ONE_NODE();
 	z = my_zone();
-	pfn = pages_alloc(nr, 0, 0, NULL);
+	pfn = pages_given(nr);
 	touch_ends(pfn, nr);
 	pages_free(pfn, nr);
 	ck_assert_uint_eq(check_zone(z).blank, 4);
@@ -189,7 +189,7 @@ START_TEST(a_warm_run_keeps_its_pages)
 	ck_assert_uint_eq(zone_nr_up(z), 0);
 	ck_assert_uint_ge(resident(pfn, nr), 2);
 	/* For who wants another length it is too good. */
-	ck_assert_uint_ne(pages_alloc(2 * PAGEBLOCK_PAGES, 0, 0, NULL), pfn);
+	ck_assert_uint_ne(pages_given(2 * PAGEBLOCK_PAGES), pfn);
 	ck_assert_uint_eq(pages_alloc(nr - 5, 0, RN_NOWAIT, &zeroed), pfn);
 	ck_assert(!zeroed);
 	ck_assert_int_eq(*(char *)pfn_to_ptr(pfn), 1);
@@ -208,6 +208,7 @@ START_TEST(a_warm_run_is_zeroed)
 	NEED_ONE_NODE();
 	for (int dense = 0; dense < 2; dense++) {
 		p = large_alloc(nr * PAGE_BYTES, 0, 0);
+		ck_assert_ptr_nonnull(p);
 		touch_ends(ptr_to_pfn(p), nr);
 		if (dense)
 			touch(ptr_to_pfn(p), nr);
@@ -235,8 +236,7 @@ static u32 many[MANY];
 static void take_many(void (*use)(u32, u32))
 {
 	for (u32 i = 0; i < MANY; i++) {
-		many[i] = pages_alloc(RUN_PAGES, 0, 0, NULL);
-		ck_assert_uint_ne(many[i], NO_PFN);
+		many[i] = pages_given(RUN_PAGES);
 		use(many[i], RUN_PAGES);
 	}
 }
@@ -303,8 +303,7 @@ START_TEST(the_budget_follows_the_heap)
 
 	start("small");
 	NEED_ONE_NODE();
-	pfn = pages_alloc(huge, 0, 0, NULL);
-	ck_assert_uint_ne(pfn, NO_PFN);
+	pfn = pages_given(huge);
 	take_many(touch);
 	held = free_many();
 	ck_assert_uint_gt(held, BUDGET);
@@ -373,8 +372,8 @@ START_TEST(a_run_grows_over_a_warm_one)
 	start("small");
 	NEED_ONE_NODE();
 	z = my_zone();
-	a = pages_alloc(nr, 0, 0, NULL);
-	b = pages_alloc(nr, 0, 0, NULL);
+	a = pages_given(nr);
+	b = pages_given(nr);
 	ck_assert_uint_eq(b, a + nr);
 	touch(b, nr);
 	pages_free(b, nr);

@@ -2,6 +2,7 @@
 /*
  * Sheaves, the pool that they come from, and barns, against a model.
  */
+#include "given.h"
 #include "helpers.h"
 
 #include "slab.h"
@@ -15,8 +16,7 @@ static const unsigned int capacities[] = { 2, 3, 6, 14, 30, 62, 126, 254 };
 
 static void setup(void)
 {
-	mm_init();
-	ck_assert_int_eq(mm_init_error(), 0);
+	init_given();
 }
 
 START_TEST(capacity_by_size)

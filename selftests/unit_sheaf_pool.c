@@ -4,6 +4,7 @@
  * sheaf's of one size, and how much goes at a tick.
  */
 #define _GNU_SOURCE
+#include "given.h"
 #include "helpers.h"
 #include "must.h"
 
@@ -25,8 +26,7 @@ static void setup(void)
 {
 	/* No ticks but this test's. */
 	setenv("RN_DECAY_MS", "-1", 1);
-	mm_init();
-	ck_assert_int_eq(mm_init_error(), 0);
+	init_given();
 }
 
 static void *objects_of(struct sheaf *s)

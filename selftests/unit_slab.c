@@ -133,7 +133,7 @@ static void check_all(void)
 static void fill_some(void)
 {
 	unsigned int want = 1 + xorshift(&random_state) % c->sheaf_capacity;
-	struct sheaf *s = sheaf_alloc(c->sheaf_capacity);
+	struct sheaf *s = sheaf_given(c->sheaf_capacity);
 	struct page *slab = get();
 
 	slab_fill(c, slab, s, want / 2 + 1);
@@ -209,16 +209,14 @@ END_TEST
 /* One slab: what is fresh comes by address, each object exactly once. */
 START_TEST(fresh_by_address)
 {
-	struct sheaf *s = sheaf_alloc(126);
+	struct sheaf *s = sheaf_given(126);
 	struct page *slab;
 	char *expected;
-	int where;
 
 	use_cache(make_cache(48, 0, NULL));
 	if (options.freelist_random)
 		return;
-	where = node;
-	slab = slab_get(c, &where, 0);
+	slab = slab_given(c, node);
 	expected = slab_address(slab);
 	for (unsigned int i = 0; i < c->objects; i++) {
 		if (!sheaf_count(s))
@@ -251,11 +249,9 @@ START_TEST(finding_objects)
 {
 	for (size_t size = 8; size <= KMALLOC_MAX; size += size / 64 * 8 + 8) {
 		struct page *slab;
-		int where;
 
 		use_cache(make_cache(size, 0, NULL));
-		where = node;
-		slab = slab_get(c, &where, 0);
+		slab = slab_given(c, node);
 		find_in(slab);
 		slab_put(c, slab);
 		ck_assert_int_eq(rn_cache_destroy(c), 0);
@@ -296,12 +292,9 @@ START_TEST(within_pages)
 	for (size_t size = 8; size <= PAGE_BYTES; size += 8) {
 		struct sheaf *s;
 		struct page *slab;
-		int where;
 
 		use_cache(make_cache(size, CACHE_IN_PAGES, NULL));
-		where = node;
-		slab = slab_get(c, &where, 0);
-		ck_assert_ptr_nonnull(slab);
+		slab = slab_given(c, node);
 		ck_assert_uint_eq(c->objects, (PAGE_BYTES / size) << c->order);
 		for (unsigned int i = 0; i < c->objects; i++)
 			expect_object_in_page(slab, i);
@@ -310,7 +303,7 @@ START_TEST(within_pages)
 			    index_in_pages(at))
 				ck_abort_msg("%zu bytes, offset %zu", size, at);
 		/* Those that are handed out are these. */
-		s = sheaf_alloc(126);
+		s = sheaf_given(126);
 		for (unsigned int i = 0; i < c->objects; i++) {
 			if (!sheaf_count(s))
 				slab_fill(c, slab, s, 7);
@@ -331,12 +324,10 @@ START_TEST(each_slab_has_a_key)
 {
 	struct page *slab, *first = NULL;
 	u64 key = 0;
-	int where;
 
 	use_cache(make_cache(64, 0, NULL));
 	for (int life = 0; life < 10; life++) {
-		where = node;
-		slab = slab_get(c, &where, 0);
+		slab = slab_given(c, node);
 		ck_assert(!first || slab == first);
 		ck_assert(slab->key != key);
 		first = slab;

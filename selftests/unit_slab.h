@@ -6,6 +6,7 @@
 #ifndef SELFTESTS_UNIT_SLAB_H
 #define SELFTESTS_UNIT_SLAB_H
 
+#include "given.h"
 #include "helpers.h"
 
 #include "slab.h"
@@ -29,7 +30,7 @@ static inline struct rn_cache *make_cache(size_t size, unsigned int flags,
 	};
 	struct rn_cache *new;
 
-	mm_init();
+	init_given();
 	lock(&slab_mutex);
 	new = cache_new("unit", &args, 0);
 	unlock(&slab_mutex);
@@ -93,11 +94,8 @@ static inline void free_some(unsigned int nr)
 
 static inline struct page *get(void)
 {
-	int where = node;
-	struct page *slab = slab_get(c, &where, 0);
+	struct page *slab = slab_given(c, node);
 
-	ck_assert_ptr_nonnull(slab);
-	ck_assert_int_eq(where, node);
 	ck_assert_uint_eq(slab->state, SLAB_ACTIVE);
 	return slab;
 }

@@ -4,6 +4,7 @@
  * a part at a time, and drained ones give their free pages back. Nothing is in
  * slots and barns.
  */
+#include "given.h"
 #include "helpers.h"
 
 #include "slab.h"
@@ -23,18 +24,13 @@ static void *out[NR_SLABS][PER_SLAB];
 
 static struct page *get(void)
 {
-	int where = node;
-	struct page *slab = slab_get(c, &where, 0);
-
-	ck_assert_ptr_nonnull(slab);
-	ck_assert_int_eq(where, node);
-	return slab;
+	return slab_given(c, node);
 }
 
 /* All of a slab. */
 static void take_all(struct page *slab, void **objects)
 {
-	struct sheaf *s = sheaf_alloc(PER_SLAB);
+	struct sheaf *s = sheaf_given(PER_SLAB);
 	unsigned int nr = 0;
 
 	do {
@@ -221,7 +217,7 @@ START_TEST(again_after_a_refill)
 
 	drain(0, 1, LEFT);
 	for (int round = 0; round < 10; round++) {
-		struct sheaf *s = sheaf_alloc(PER_SLAB);
+		struct sheaf *s = sheaf_given(PER_SLAB);
 		struct page *slab;
 
 		age_all();
@@ -242,7 +238,7 @@ END_TEST
 /* The same, with the frees while it is owned: no list has seen it fuller. */
 START_TEST(again_after_its_owner)
 {
-	struct sheaf *s = sheaf_alloc(PER_SLAB);
+	struct sheaf *s = sheaf_given(PER_SLAB);
 	struct page *slab;
 	void *again[PER_SLAB];
 

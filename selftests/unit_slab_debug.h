@@ -5,6 +5,7 @@
 #ifndef SELFTESTS_UNIT_SLAB_DEBUG_H
 #define SELFTESTS_UNIT_SLAB_DEBUG_H
 
+#include "given.h"
 #include "helpers.h"
 
 #include "debug/slab_debug.h"
@@ -23,7 +24,7 @@ static inline void set_option(const char *value)
 {
 	setenv("RN_SLAB_DEBUG", value, 1);
 	setenv("RN_SLAB_DEBUG_ACTION", "continue", 1);
-	mm_init();
+	init_given();
 }
 
 static inline struct rn_cache *cache(const char *name, size_t size,

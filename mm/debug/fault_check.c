@@ -127,9 +127,10 @@ RN_API int rn_fault_check(void)
 {
 	int bad;
 
+	/* Which reads what is to fail. */
+	mm_init();
 	for (int kind = 0; kind < NR_FAULT_KINDS; kind++)
 		rn_fault_set(fault_names[kind], NULL);
-	mm_init();
 	if (mm_init_error())
 		return 0;
 	bad = expect(objects_work(), "there is a size that cannot be had");
