@@ -5,6 +5,7 @@
  * Each test is a process of its own and starts the library as it needs it.
  */
 #define _GNU_SOURCE
+#include "given.h"
 #include "khugepaged.h"
 
 #include <rn/reclaim.h>
@@ -68,12 +69,12 @@ START_TEST(how_dense)
 			  BACKING_THP);
 	ck_assert_uint_eq(mem.blocks[part[PARTS] >> PAGEBLOCK_ORDER].backing,
 			  BACKING_SMALL);
-	part[PARTS] = pages_alloc(PART, 0, 0, NULL);
+	part[PARTS] = pages_given(PART);
 	memset(pfn_to_ptr(part[PARTS]), 1, PART * PAGE_BYTES);
 	khugepaged_scan();
 	pages_free(part[PARTS], PART);
 	khugepaged_scan();
-	part[PARTS] = pages_alloc(PART, 0, 0, NULL);
+	part[PARTS] = pages_given(PART);
 	khugepaged_scan();
 	ck_assert_uint_eq(z->nr_up[BACKING_SMALL], 1);
 	check_zone(z);
@@ -154,7 +155,7 @@ START_TEST(idle_small_blocks_go)
 	khugepaged_scan();
 	ck_assert_uint_gt(z->offline, offline);
 	ck_assert_uint_eq(zone_nr_idle(z), 0);
-	pages_alloc(PAGEBLOCK_PAGES, 0, 0, NULL);
+	pages_given(PAGEBLOCK_PAGES);
 	if (!z->steps[BACKING_THP][STEP_NOT_HUGE])
 		ck_assert_uint_eq(mem.blocks[part[PARTS] >>
 					     PAGEBLOCK_ORDER].backing,
@@ -207,7 +208,7 @@ START_TEST(a_tick_is_short)
 	start("thp,small");
 	z = my_zone();
 	for (int i = 0; i < MANY; i++) {
-		pfn = pages_alloc(PAGEBLOCK_PAGES, 0, 0, NULL);
+		pfn = pages_given(PAGEBLOCK_PAGES);
 		ck_assert_uint_ne(pfn, NO_PFN);
 		memset(pfn_to_ptr(pfn), 1, PAGEBLOCK_BYTES);
 	}

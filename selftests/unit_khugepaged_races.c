@@ -4,6 +4,7 @@
  * process forks. Each test is a process of its own.
  */
 #define _GNU_SOURCE
+#include "given.h"
 #include "khugepaged.h"
 
 #include <fcntl.h>
@@ -138,7 +139,7 @@ START_TEST(an_early_block_drains_meanwhile)
 	do_beside(MADV_HUGEPAGE, free_first);
 	for (u32 i = 0; i < PARTS; i++) {
 		ck_assert_ptr_nonnull(beside);
-		part[i] = pages_alloc(PART, 0, 0, NULL);
+		part[i] = pages_given(PART);
 		memset(pfn_to_ptr(part[i]), 1, PART * PAGE_BYTES);
 	}
 	ck_assert_ptr_null(beside);
@@ -264,7 +265,7 @@ static void *churn(void *arg)
 			continue;
 		}
 		nr[at] = rnd(2) ? PAGEBLOCK_PAGES : 1 + rnd(100);
-		pfn[at] = pages_alloc(nr[at], 0, 0, NULL);
+		pfn[at] = pages_given(nr[at]);
 		ck_assert_uint_ne(pfn[at], NO_PFN);
 		for (u32 k = 0; k < nr[at]; k++)
 			*(u32 *)pfn_to_ptr(pfn[at] + k) = pfn[at];

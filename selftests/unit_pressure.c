@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "given.h"
 #include "probe.h"
 #include "zone_census.h"
 
@@ -336,7 +337,7 @@ START_TEST(a_tick_calls_nobody)
 	begin_pressing();
 	probe_register(1000, 1);
 	for (int i = 0; i < IDLE; i++)
-		pfn[i] = pages_alloc(PAGEBLOCK_PAGES, 0, 0, NULL);
+		pfn[i] = pages_given(PAGEBLOCK_PAGES);
 	for (int i = 0; i < IDLE; i++)
 		pages_free(pfn[i], PAGEBLOCK_PAGES);
 	ck_assert_uint_gt(zone_nr_idle(my_zone()), 0);

@@ -234,6 +234,7 @@ START_TEST(page_rest_overwritten)
 	set_option("FZP,execution:*");
 	ck_assert_int_eq(rn_pools_init(64 << 20), 0);
 	page = rn_exec_alloc(opaque(1000), 0);
+	ck_assert_ptr_nonnull(page);
 	c = row_to_cache(ptr_to_row(page));
 	ck_assert_uint_ne(c->debug, 0);
 	ck_assert_uint_gt(c->page_rest, 0);
