@@ -25,6 +25,7 @@ START_TEST(canaries_keep_promises)
 		ck_assert_uint_eq((uintptr_t)p % natural[size], 0);
 		/* To ask for that takes no more. */
 		q = rn_alloc(most, 0);
+		ck_assert(p && q);
 		ck_assert_ptr_eq(row_to_cache(ptr_to_row(p)),
 				 row_to_cache(ptr_to_row(q)));
 		ck_assert_uint_eq(rn_size_roundup(most), most);

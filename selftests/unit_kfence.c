@@ -274,6 +274,7 @@ START_TEST(not_these)
 	group = rn_memcg_create(NULL, "group");
 	ck_assert_ptr_nonnull(group);
 	p = rn_memcg_alloc(group, 64, 0);
+	ck_assert_ptr_nonnull(p);
 	kfence_gate = ptr_to_row(p);
 	ck_assert(!kfence_has(rn_memcg_alloc(group, 64, 0)));
 	ck_assert_int_eq(vmstat("kfence_allocs"), 0);
