@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Failures by place: each once, one in a process, and what is left to check. */
+#include "given.h"
 #include "helpers.h"
 
 #include "debug/fault_inject.h"
@@ -206,7 +207,8 @@ END_TEST
 
 START_TEST(check_finds_lost_pages)
 {
-	ck_assert_uint_ne(pages_alloc(3, 0, 0, NULL), NO_PFN);
+	init_given();
+	pages_given(3);
 	expect_check(1, "RN_FAULT_CHECK: pages are in use and nobody's");
 	options.fault_check = FAULT_CHECK_UNOWNED;
 	expect_check(0, "RN_FAULT_CHECK");
@@ -215,8 +217,10 @@ END_TEST
 
 START_TEST(check_finds_a_wrong_count)
 {
-	struct zone *z = &zones[numa_local_node()];
+	struct zone *z;
 
+	init_given();
+	z = &zones[numa_local_node()];
 	z->pages[0].free++;
 	expect_check(1, "RN_FAULT_CHECK: free pages do not add up");
 	z->pages[0].free--;
