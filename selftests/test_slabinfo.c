@@ -31,8 +31,10 @@ static struct rn_cache *test_cache(size_t size)
 	struct rn_cache_args args = {
 		.sz = sizeof(args), .size = size, .flags = RN_NOMERGE,
 	};
+	struct rn_cache *c = rn_cache_create("selftest", &args);
 
-	return rn_cache_create("selftest", &args);
+	ck_assert_ptr_nonnull(c);
+	return c;
 }
 
 /* --- the text --- */
