@@ -89,8 +89,8 @@ RN_API void *rn_cache_alloc_node(struct rn_cache *cache, rn_gfp_t flags,
 }
 
 /*
- * The cache of the slab that @p lies in, or whose sample it is; or NULL. Of what
- * is guarded, or on AddressSanitizer's heap, and not out @cache: that is
+ * The cache of the slab that @p lies in, or whose sample it is; or NULL. Of
+ * what is guarded, or on AddressSanitizer's heap, and not out @cache: that is
  * reported when it is freed.
  */
 static const struct rn_cache *cache_of(const struct rn_cache *cache,

@@ -157,7 +157,7 @@ static bool find_object(const void *p, const char **start, size_t *usable,
  * object is reported and the program aborted.
  *
  * Of an object that is debugged, has a canary (RN_HARDENED), is between guard
- * pages (RN_KFENCE) or told to a sanitizer, that is what was asked for.
+ * pages (RN_KFENCE) or known to a sanitizer, that is what was asked for.
  *
  * Context: any; the object must not be freed meanwhile.
  * Return: bytes; 0 for NULL and RN_ZERO_SIZE_PTR.

@@ -356,7 +356,7 @@ void asan_heap_report_left(const struct rn_cache *c)
 	}
 }
 
-/* The runtime has addresses within the call, up to four bytes before its end. */
+/* The runtime has addresses within the call, up to four bytes from its end. */
 static bool returns_to(const void *frame, const void *caller)
 {
 	return (uintptr_t)caller - (uintptr_t)frame <= 4;

@@ -64,7 +64,7 @@ void quarantine_put(void *p, size_t bytes);
 /* Those of a cache go, or all; under slab_mutex or with nobody beside. */
 void quarantine_empty(const struct rn_cache *c);
 
-/* --- asan_heap.c: objects that are chunks of AddressSanitizer's malloc() --- */
+/* --- asan_heap.c: objects that AddressSanitizer's malloc() has --- */
 
 /* Constant once initialised. */
 extern bool asan_heap_on;
@@ -73,8 +73,8 @@ extern bool asan_heap_on;
 bool asan_heap_is_possible(void);
 int asan_heap_start(void);
 /*
- * As slab_alloc(), a large object where @c is NULL; NULL: it must lie elsewhere.
- * The program's own constructor is called here.
+ * As slab_alloc(), a large object where @c is NULL; or NULL: it must lie
+ * elsewhere.
  */
 void *asan_heap_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags, int node,
 		      const void *caller);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What only memory of ours points to is not lost, wherever that lies: a chunk of
- * malloc()'s, an object of a slab, whole pages, the reserve of a pool.
+ * What only memory of ours points to is not lost, wherever that lies: a chunk
+ * of malloc()'s, an object of a slab, whole pages, the reserve of a pool.
  *
  * memcheck: clean
  * asan: clean
