@@ -12,6 +12,6 @@ struct options options = {
 	.huge_shift = PAGEBLOCK_SHIFT,
 	.decay_ms = DECAY_MS,
 	.small_first = 16UL << 20,
-	.sanitizer = true,
+	.sanitizer = SANITIZE_DEFAULT,
 	.quarantine = QUARANTINE,
 };

@@ -65,7 +65,8 @@ RN_API __fastpath void *rn_cache_alloc(struct rn_cache *cache, rn_gfp_t flags)
  * Context: as rn_alloc().
  * Return: as rn_cache_alloc().
  */
-RN_API void *rn_cache_zalloc(struct rn_cache *cache, rn_gfp_t flags)
+RN_API noinline void *rn_cache_zalloc(struct rn_cache *cache,
+				      rn_gfp_t flags)
 {
 	void *object = rn_cache_alloc(cache, flags & ~RN_ZERO);
 
@@ -88,22 +89,29 @@ RN_API void *rn_cache_alloc_node(struct rn_cache *cache, rn_gfp_t flags,
 }
 
 /*
- * The cache of the slab that @p lies in, or whose sample it is; or NULL. Of what
- * is guarded and not out @cache: that is reported when it is freed.
+ * The cache of the slab that @p lies in, or whose sample it is; or NULL. Of
+ * what is guarded, or on AddressSanitizer's heap, and not out @cache: that is
+ * reported when it is freed.
  */
 static const struct rn_cache *cache_of(const struct rn_cache *cache,
 				       const void *p)
 {
 	unsigned int row = mem_has(p) ? ptr_to_row(p) : 0;
+	const struct rn_cache *of = cache;
 	const char *start;
 	size_t size;
 
 	if (row)
 		return row_to_cache(row);
-	if (!kfence_has(p))
+	if (kfence_has(p)) {
+		kfence_find(p, &start, &size, &cache);
+		return cache;
+	}
+	if (mem_has(p))
 		return profile_cache_of(p);
-	kfence_find(p, &start, &size, &cache);
-	return cache;
+	if (asan_heap_find(p, &start, &size, &of) || asan_heap_reports(p))
+		return of;
+	return NULL;
 }
 
 static noinline void cache_free_slow(struct rn_cache *cache, void *object)

@@ -9,6 +9,6 @@ struct options options = {
 	.ladder = { RUNG_HUGETLB, RUNG_THP, RUNG_OTHER_NODE, RUNG_SMALL },
 	.huge_shift = PAGEBLOCK_SHIFT,
 	.decay_ms = DECAY_MS,
-	.sanitizer = true,
+	.sanitizer = SANITIZE_DEFAULT,
 	.quarantine = QUARANTINE,
 };

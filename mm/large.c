@@ -437,10 +437,11 @@ RN_API int rn_addr_to_node(const void *p)
 	size_t size;
 	int node;
 
-	if (!mem_has(p) && !kfence_find(p, &start, &size, &c))
+	if (!mem_has(p) && !kfence_find(p, &start, &size, &c) &&
+	    !asan_heap_find(p, &start, &size, &c))
 		return -EFAULT;
 	node = page_node(p);
-	if (node < 0 && kfence_has(p))
+	if (node < 0 && !mem_has(p))
 		return numa_local_node();
 	return node < 0 ? pfn_to_node(ptr_to_pfn(p)) : node;
 }

@@ -128,6 +128,11 @@ bool limit_reclaim_soft(u32 nr)
 
 /* --- setting it --- */
 
+bool limit_is_set(void)
+{
+	return min(READ_ONCE(limit.soft), READ_ONCE(limit.hard)) != NO_LIMIT;
+}
+
 static u64 or_none(size_t bytes)
 {
 	return bytes ? bytes : NO_LIMIT;

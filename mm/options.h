@@ -26,6 +26,13 @@ enum fault_check {
 	FAULT_CHECK_UNOWNED,	/* all but whose a page is */
 };
 
+enum sanitize {
+	SANITIZE_OFF,
+	SANITIZE_DEFAULT,
+	SANITIZE_SLAB,		/* objects lie in slabs */
+	SANITIZE_MALLOC,	/* or are chunks of AddressSanitizer's malloc() */
+};
+
 /**
  * struct options - what the RN_* variables say
  * @ladder: the rungs in the order to be tried, ended by RUNG_END
@@ -100,7 +107,7 @@ struct options {
 	const char *leaks_ignore;
 	int leaks_exitcode;
 	enum fault_check fault_check;
-	bool sanitizer;
+	enum sanitize sanitizer;
 	size_t quarantine;
 };
 

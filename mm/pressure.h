@@ -21,6 +21,7 @@ bool limit_charge_blocks(u32 nr);
 void limit_uncharge_blocks(u32 nr);
 u64 limit_held(void);			/* bytes that are charged */
 u64 limit_left(void);			/* below the hard limit */
+bool limit_is_set(void);		/* soft or hard */
 bool limit_is_hit(void);		/* no room for a pageblock */
 bool limit_is_near(void);		/* likewise, or above the soft one */
 /*

@@ -8,6 +8,7 @@
  */
 #include "debug/harden.h"
 #include "debug/kfence.h"
+#include "debug/sanitizer.h"
 #include "pressure.h"
 #include "shrinker.h"
 
@@ -430,7 +431,7 @@ static void unlink_cache(struct rn_cache *c)
 /* The last user is gone: 0, or -EBUSY with objects still out. */
 static int destroy_last(struct rn_cache *c)
 {
-	unsigned long guarded = kfence_left(c);
+	unsigned long guarded = kfence_left(c) + asan_heap_left(c);
 	struct cache_usage u;
 
 	/* What the slots still have would be found by the next cache here. */
@@ -481,6 +482,7 @@ RN_API int rn_cache_destroy(struct rn_cache *cache)
 	gate_exit(ticket);
 	if (ret && cache->debug) {
 		debug_report_left(cache);
+		asan_heap_report_left(cache);
 		leaks_of_cache(cache);
 	}
 	return ret;

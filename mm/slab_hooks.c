@@ -77,12 +77,17 @@ static bool slot_push(unsigned int row, const void *object)
 
 /* --- the hooks --- */
 
-/* Now and then an object does not lie in a slab; NULL: it is to. */
+/*
+ * Now and then an object does not lie in a slab, or where AddressSanitizer's
+ * heap has it; NULL: it is to.
+ */
 static void *alloc_sample(struct rn_cache *c, size_t size, rn_gfp_t flags,
 			  int node, const void *caller)
 {
 	void *object = NULL;
 
+	if (unlikely(asan_heap_on))
+		return asan_heap_alloc(c, size, flags, node, caller);
 	if (kfence_wants(c->row))
 		object = kfence_alloc(c, size, flags, node, caller);
 	if (!object && slab_hooked(HOOK_PROFILE) && profile_is_due(size))

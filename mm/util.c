@@ -7,6 +7,7 @@
 #include "debug/kfence.h"
 #include "memcontrol.h"
 #include "debug/profile.h"
+#include "debug/sanitizer.h"
 
 #include <string.h>
 
@@ -119,7 +120,8 @@ static bool find_object(const void *p, const char **start, size_t *usable,
 
 	*cache = NULL;
 	if (!ptr_to_page(p))
-		return kfence_find(p, start, usable, cache);
+		return kfence_find(p, start, usable, cache) ||
+		       asan_heap_find(p, start, usable, cache);
 	row = ptr_to_row(p);
 	if (!row) {
 		page = large_find(p);
@@ -155,7 +157,7 @@ static bool find_object(const void *p, const char **start, size_t *usable,
  * object is reported and the program aborted.
  *
  * Of an object that is debugged, has a canary (RN_HARDENED), is between guard
- * pages (RN_KFENCE) or told to a sanitizer, that is what was asked for.
+ * pages (RN_KFENCE) or known to a sanitizer, that is what was asked for.
  *
  * Context: any; the object must not be freed meanwhile.
  * Return: bytes; 0 for NULL and RN_ZERO_SIZE_PTR.
@@ -221,7 +223,7 @@ RN_API struct rn_memcg *rn_memcg_of(const void *p)
 		return NULL;
 	if (c)
 		return counter_to_memcg(c->counter);
-	head = large_find(p);
+	head = mem_has(p) ? large_find(p) : NULL;
 	return head && head->counter ? memcg_by_id(head->counter) : NULL;
 }
 
@@ -272,7 +274,8 @@ void *realloc_fit(void *p, size_t fit, size_t size, rn_gfp_t flags,
 			canary_resize(p, size);
 		return p;
 	}
-	if (old > KMALLOC_MAX && size > KMALLOC_MAX && !rn_memcg_of(p)) {
+	if (old > KMALLOC_MAX && size > KMALLOC_MAX && mem_has(p) &&
+	    !rn_memcg_of(p)) {
 		new = realloc_large(p, old, size, flags, caller);
 		if (new)
 			return new;

@@ -4,6 +4,7 @@
  */
 #include "debug/harden.h"
 #include "debug/kfence.h"
+#include "debug/sanitizer.h"
 #include "pressure.h"
 #include "shrinker.h"
 #include "syscalls.h"
@@ -183,5 +184,6 @@ RN_API int rn_vmstat(int fd)
 	vmstat_pressure(&s);
 	vmstat_shrinkers(&s);
 	vmstat_kfence(&s);
+	vmstat_asan_heap(&s);
 	return seq_close(&s);
 }

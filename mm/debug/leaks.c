@@ -95,6 +95,24 @@ static void look_at_runs(void)
 			look_at_run(pfn_to_page(block * PAGEBLOCK_PAGES + i));
 }
 
+/* The runtime is asked for stacks, outside of the gate. */
+static void look_at_heap(const struct rn_cache *c)
+{
+	const void *frames[STACK_DEPTH_MOST];
+	struct asan_object o;
+
+	for (u32 i = 0; asan_heap_on && asan_heap_next(&i, &o);) {
+		unsigned int nr, ticket;
+
+		if (c && o.c != c)
+			continue;
+		nr = asan_heap_stack(&o, frames, STACK_DEPTH);
+		ticket = gate_enter();
+		leak_add(&sites[depot_save(frames, nr)], 1, o.size);
+		gate_exit(ticket);
+	}
+}
+
 /* All, or those of a cache. */
 static void look_at(struct rn_cache *c)
 {
@@ -104,6 +122,7 @@ static void look_at(struct rn_cache *c)
 		look_at_runs();
 	slab_for_each(c, look_at_slab, NULL);
 	gate_exit(ticket);
+	look_at_heap(c);
 }
 
 /* --- by site, the one with the most bytes first --- */

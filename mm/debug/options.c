@@ -99,28 +99,49 @@ static void read_leaks(void)
 		options.leaks_exitcode = (int)code;
 }
 
+/* Which of @values it is; @otherwise: not set, or none, and they are @named. */
+static unsigned int read_word(const char *name, const char *const *values,
+			      unsigned int nr, const char *named,
+			      unsigned int otherwise)
+{
+	const char *value = secure_getenv(name);
+
+	for (unsigned int i = 0; value && i < nr; i++)
+		if (!strcmp(value, values[i]))
+			return i;
+	if (value)
+		report("%s=%s is not %s; ignored", name, value, named);
+	return otherwise;
+}
+
 static void read_fault_check(void)
 {
 	static const char *const values[] = {
 		[FAULT_CHECK_OFF] = "0", [FAULT_CHECK_ALL] = "1",
 		[FAULT_CHECK_UNOWNED] = "unowned",
 	};
-	const char *value = secure_getenv("RN_FAULT_CHECK");
 
-	if (!value)
-		return;
-	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
-		if (strcmp(value, values[i]))
-			continue;
-		options.fault_check = i;
-		return;
-	}
-	report("RN_FAULT_CHECK=%s is not 0, 1 or unowned; ignored", value);
+	options.fault_check = read_word("RN_FAULT_CHECK", values,
+					ARRAY_SIZE(values), "0, 1 or unowned",
+					options.fault_check);
+}
+
+static void read_sanitizer(void)
+{
+	static const char *const values[] = {
+		[SANITIZE_OFF] = "0", [SANITIZE_DEFAULT] = "1",
+		[SANITIZE_SLAB] = "slab", [SANITIZE_MALLOC] = "malloc",
+	};
+
+	options.sanitizer = read_word("RN_SANITIZER", values,
+				      ARRAY_SIZE(values),
+				      "0, 1, slab or malloc",
+				      options.sanitizer);
 }
 
 void read_debug_options(void)
 {
-	read_switch("RN_SANITIZER", &options.sanitizer);
+	read_sanitizer();
 	read_slab_debug();
 	read_kfence();
 	read_hardening();

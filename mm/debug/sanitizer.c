@@ -41,11 +41,48 @@ enum sanitizer sanitizer_find(void)
 	return SANITIZER_NONE;
 }
 
+/* Ours, which look at slabs, are to find what lies in these. */
+#if defined(__SANITIZE_ADDRESS__)
+#define IS_INSTRUMENTED	true
+#elif defined(__has_feature)
+#define IS_INSTRUMENTED	__has_feature(address_sanitizer)
+#else
+#define IS_INSTRUMENTED	false
+#endif
+
+/* Why objects cannot be chunks of the runtime's, or NULL. */
+static const char *why_no_heap(void)
+{
+	if (sanitizer != SANITIZER_ASAN)
+		return "that is AddressSanitizer's";
+	if (!asan_heap_is_possible())
+		return "the runtime has no such functions";
+	return options.limit_soft || options.limit_hard ?
+	       "RN_LIMIT would not count it" : NULL;
+}
+
+static void choose_heap(void)
+{
+	bool asked = options.sanitizer == SANITIZE_MALLOC;
+	const char *why;
+
+	if (!asked && (options.sanitizer != SANITIZE_DEFAULT ||
+		       sanitizer != SANITIZER_ASAN || IS_INSTRUMENTED))
+		return;
+	why = why_no_heap();
+	asan_heap_on = !why;
+	/* One that only pretends to be AddressSanitizer's is for tests. */
+	if (why && (asked || asan_heap_is_possible()))
+		report("RN_SANITIZER: objects are not malloc()'s: %s", why);
+}
+
 void sanitizer_init(void)
 {
 	sanitizer = sanitizer_find();
-	if (sanitizer)
-		WRITE_ONCE(slab_debug_on, true);
+	if (!sanitizer)
+		return;
+	WRITE_ONCE(slab_debug_on, true);
+	choose_heap();
 }
 
 /* --- words of ours behind AddressSanitizer's --- */
@@ -130,7 +167,7 @@ int sanitizer_start(void)
 	/* Of which it looks at what is mapped and not poisoned. */
 	if (__lsan_register_root_region)
 		__lsan_register_root_region((void *)mem.base, mem.bytes);
-	return quarantine_init();
+	return quarantine_init() ?: asan_heap_start();
 }
 
 /* --- what is said of memory --- */
@@ -154,12 +191,15 @@ static void allow(const void *p, size_t size, bool written)
 /* Their bytes need no check; without tracks memcheck has its own. */
 unsigned int sanitizer_debug_flags(unsigned int flags)
 {
+	unsigned int heap = asan_heap_on && !(flags & RN_DEBUG_FLAGS) ?
+			    DEBUG_ASAN_HEAP : 0;
+
 	if (!sanitizer)
 		return flags;
 	flags &= ~(RN_RED_ZONE | RN_POISON);
 	if (sanitizer == SANITIZER_ASAN)
 		flags |= RN_STORE_USER;
-	return flags | DEBUG_SANITIZER;
+	return flags | DEBUG_SANITIZER | heap;
 }
 
 size_t sanitizer_zone(size_t object)
@@ -223,6 +263,12 @@ void sanitizer_free(const void *p)
 		memcheck_free(p);
 }
 
+void sanitizer_describe(const void *p)
+{
+	if (sanitizer == SANITIZER_ASAN && __asan_describe_address)
+		__asan_describe_address((void *)p);
+}
+
 void sanitizer_invalid_free(const void *p)
 {
 	sanitizer_free(p);
@@ -230,8 +276,8 @@ void sanitizer_invalid_free(const void *p)
 		return;
 	if (mem_has(p))
 		report_in_run(p);
-	else if (__asan_describe_address)
-		__asan_describe_address((void *)p);
+	else
+		sanitizer_describe(p);
 }
 
 void sanitizer_count(const struct rn_cache *c)

@@ -16,6 +16,8 @@
 
 /* Of rn_cache.debug: what is around its objects is forbidden. */
 #define DEBUG_SANITIZER		(1U << 31)
+/* Likewise: they may be chunks of AddressSanitizer's malloc(). */
+#define DEBUG_ASAN_HEAP		(1U << 30)
 
 static inline bool is_sanitized(const struct rn_cache *c)
 {
@@ -47,6 +49,8 @@ void sanitizer_resize(const void *p, size_t old, size_t size);
 void sanitizer_free(const void *p);
 /* @p lies in no slab, and cannot be freed: what they know of it. */
 void sanitizer_invalid_free(const void *p);
+/* What AddressSanitizer knows of an address that is not in @mem. */
+void sanitizer_describe(const void *p);
 /* What only the library finds is an error of memcheck's, too. */
 void sanitizer_count(const struct rn_cache *c);
 /* That was right: nobody has these bytes any more. */
@@ -59,6 +63,55 @@ int quarantine_init(void);
 void quarantine_put(void *p, size_t bytes);
 /* Those of a cache go, or all; under slab_mutex or with nobody beside. */
 void quarantine_empty(const struct rn_cache *c);
+
+/* --- asan_heap.c: objects that AddressSanitizer's malloc() has --- */
+
+/* Constant once initialised. */
+extern bool asan_heap_on;
+
+/* Has the runtime what it takes? */
+bool asan_heap_is_possible(void);
+int asan_heap_start(void);
+/*
+ * As slab_alloc(), a large object where @c is NULL; or NULL: it must lie
+ * elsewhere.
+ */
+void *asan_heap_alloc(struct rn_cache *c, size_t size, rn_gfp_t flags, int node,
+		      const void *caller);
+/* Frees @p or has the runtime report it; false: it is no chunk of ours. */
+bool asan_heap_free(const void *p);
+/* Is @p in a chunk, but begins none: would the runtime report the free? */
+bool asan_heap_reports(const void *p);
+/* One that stays where it is. */
+void asan_heap_resize(const void *p, size_t size);
+/* The object that @p points into, if there is one. */
+bool asan_heap_find(const void *p, const char **start, size_t *size,
+		    const struct rn_cache **c);
+/* Objects of a cache that are out. */
+unsigned long asan_heap_left(const struct rn_cache *c);
+void vmstat_asan_heap(struct seq *s);
+
+/**
+ * struct asan_object - one that is out
+ * @start: its first byte
+ * @size: that were asked for
+ * @c: the cache, or NULL
+ * @caller: who asked
+ */
+struct asan_object {
+	const char *start;
+	size_t size;
+	const struct rn_cache *c;
+	const void *caller;
+};
+
+/* The next one behind number *@i, from 0 on; false: there is none. */
+bool asan_heap_next(u32 *i, struct asan_object *o);
+/* Who allocated it, as stack_save_deep(). */
+unsigned int asan_heap_stack(const struct asan_object *o, const void **frames,
+			     unsigned int most);
+/* Lists what is left of a cache. */
+void asan_heap_report_left(const struct rn_cache *c);
 
 #pragma GCC visibility pop
 

@@ -340,7 +340,9 @@ void debug_resize(void *p, size_t size, const void *caller)
 	struct fault f;
 	struct track t;
 
-	if (!c && mem_has(p))
+	if (!mem_has(p))
+		asan_heap_resize(p, size);
+	else if (!c)
 		large_resize(p, size);
 	if (!c || !c->debug)
 		return;
@@ -357,6 +359,13 @@ void debug_resize(void *p, size_t size, const void *caller)
 	trace(c, "resize", p, size, caller);
 }
 
+static void set_size_fault(struct fault *f, size_t size, size_t had)
+{
+	snprintf(f->what, sizeof(f->what),
+		 "Freed with a size of %zu, allocated with %zu", size, had);
+	f->fix = "The size is ignored";
+}
+
 /* Under list_lock. What is no object is found by the free that follows. */
 static void check_size(struct fault *f, const void *p, size_t size)
 {
@@ -369,11 +378,26 @@ static void check_size(struct fault *f, const void *p, size_t size)
 	had = debug_size(f->c, p);
 	if (size == had)
 		return;
-	snprintf(f->what, sizeof(f->what),
-		 "Freed with a size of %zu, allocated with %zu", size, had);
-	f->fix = "The size is ignored";
+	set_size_fault(f, size, had);
 	f->object = p;
 	fault_copy(f, slab);
+}
+
+/* Of what lies in no slab; large ones have no class to be wrong of. */
+static void check_heap_size(const void *p, size_t size, const void *caller)
+{
+	const struct rn_cache *c;
+	const char *start;
+	struct fault f;
+	size_t had;
+
+	if (!asan_heap_find(p, &start, &had, &c) || start != p || !c ||
+	    size == had)
+		return;
+	fault_begin(&f, c, caller);
+	set_size_fault(&f, size, had);
+	sanitizer_describe(p);
+	fault_handle(&f);
 }
 
 void debug_check_size(const void *p, size_t size, const void *caller)
@@ -382,6 +406,8 @@ void debug_check_size(const void *p, size_t size, const void *caller)
 	struct cache_node *n;
 	struct fault f;
 
+	if (!mem_has(p))
+		check_heap_size(p, size, caller);
 	if (!row || !row_to_cache(row)->debug)
 		return;
 	n = row_to_cache_node(row);
@@ -425,7 +451,9 @@ void debug_wrong_cache(const struct rn_cache *c, const struct rn_cache *of,
 	snprintf(f.what, sizeof(f.what), "Wrong slab cache, freed to %s",
 		 c->name);
 	f.fix = "Object freed to its own cache";
-	if (of->debug)
+	if (!mem_has(object))
+		sanitizer_describe(object);
+	else if (of->debug)
 		copy_wrong(&f, object);
 	fault_handle(&f);
 	sanitizer_count(of);

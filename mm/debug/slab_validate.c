@@ -7,6 +7,7 @@
 #include "harden.h"
 #include "kfence.h"
 #include "profile.h"
+#include "sanitizer.h"
 
 #include <stdio.h>
 
@@ -202,6 +203,20 @@ static void dump_object(const struct fault *f, const void *p,
 	report_object(f);
 }
 
+static bool dump_heap(const void *p)
+{
+	const struct rn_cache *c;
+	const char *start;
+	size_t size;
+
+	if (mem_has(p) || !asan_heap_find(p, &start, &size, &c))
+		return false;
+	report("%p: slab %s start %p pointer offset %td size %zu, in use", p,
+	       c ? c->name : "-", start, (const char *)p - start, size);
+	sanitizer_describe(p);
+	return true;
+}
+
 /**
  * rn_dump_obj() - say on stderr what a pointer is
  * @p: any address
@@ -223,6 +238,8 @@ RN_API int rn_dump_obj(const void *p)
 	mm_init();
 	if (kfence_has(p))
 		return kfence_dump(p);
+	if (dump_heap(p))
+		return 0;
 	if (mm_init_error() || !mem_has(p)) {
 		report("%p: not memory of this library", p);
 		return -ENOENT;

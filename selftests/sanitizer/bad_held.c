@@ -4,6 +4,7 @@
  * keep the cache.
  *
  * memcheck: clean
+ * slab: clean
  * asan: clean
  */
 #include "fault.h"
@@ -17,9 +18,12 @@
 int main(void)
 {
 	struct rn_cache_args args = { .sz = sizeof(args), .size = SIZE };
-	struct rn_cache *c = rn_cache_create("bad", &args);
-	char *bad = rn_cache_alloc(c, 0), *more[MORE];
+	struct rn_cache *c;
+	char *bad, *more[MORE];
 
+	setenv("RN_SANITIZER", "slab", 1);
+	c = rn_cache_create("bad", &args);
+	bad = rn_cache_alloc(c, 0);
 	more[0] = rn_cache_alloc(c, 0);
 	rn_cache_free(c, bad);
 	store(bad, META);

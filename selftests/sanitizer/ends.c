@@ -4,7 +4,8 @@
  *
  * memcheck: BUG kmalloc-64 .*: Object already free
  * memcheck: Process terminating .*SIGABRT
- * asan: BUG kmalloc-64 .*: Object already free
+ * slab: BUG kmalloc-64 .*: Object already free
+ * asan: attempting double-free
  */
 #include "fault.h"
 

@@ -5,6 +5,7 @@
  *
  *   memcheck: RE	a line of memcheck's report matches it
  *   asan: RE		likewise of AddressSanitizer's, and ours behind it
+ *   slab: RE		likewise with RN_SANITIZER=slab
  *   ...: clean		it ends as it should, and nothing is reported
  */
 #ifndef FAULT_H

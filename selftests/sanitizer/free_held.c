@@ -5,6 +5,9 @@
  * memcheck: slab kmalloc-24 start .* pointer offset 3 size 24, free, held back
  * memcheck: Invalid free\(\)
  * memcheck: BUG kmalloc-24 \(Not tainted\): Object already free
+ * slab: slab kmalloc-24 start .* pointer offset 3 size 24, free, held back
+ * slab: ^Freed in 
+ * slab: BUG kmalloc-24 \(Not tainted\): Object already free
  * asan: slab kmalloc-24 start .* pointer offset 3 size 24, free, held back
  * asan: ^Freed in 
  * asan: BUG kmalloc-24 \(Not tainted\): Object already free
@@ -15,7 +18,10 @@
 
 int main(void)
 {
-	char *p = must_alloc(24);
+	char *p;
+
+	setenv("RN_SANITIZER", "slab", 1);
+	p = must_alloc(24);
 
 	rn_free(p);
 	if (rn_dump_obj(p + 3) || rn_validate(NULL))

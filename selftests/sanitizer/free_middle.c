@@ -3,7 +3,10 @@
  * memcheck: Invalid free\(\)
  * memcheck: is 8 bytes inside a block of size 64 alloc'd
  * memcheck: Invalid object pointer
- * asan: Invalid object pointer
+ * slab: Invalid object pointer
+ * asan: attempting free on address which was not malloc
+ * asan: is located 8 bytes inside of 64-byte region
+ * asan: main .*free_middle\.c
  */
 #include "fault.h"
 

@@ -3,8 +3,12 @@
  * memcheck: Invalid free\(\)
  * memcheck: is 0 bytes inside a block of size 64 free'd
  * memcheck: BUG kmalloc-64 .*: Object already free
- * asan: BUG kmalloc-64 .*: Object already free
- * asan: ^Freed in 
+ * slab: BUG kmalloc-64 .*: Object already free
+ * slab: ^Freed in 
+ * asan: attempting double-free
+ * asan: ^freed by thread T0 here
+ * asan: ^previously allocated by thread T0 here
+ * asan: main .*free_twice\.c
  */
 #include "fault.h"
 

@@ -8,7 +8,9 @@
  * memcheck: main \(free_wrong\.c
  * memcheck: Freed with a size of 40, allocated with 60
  * memcheck: ERROR SUMMARY: 2 errors
- * asan: Wrong slab cache, freed to pears
+ * slab: Wrong slab cache, freed to pears
+ * asan: is located 0 bytes inside of 48-byte region
+ * asan: BUG apples \(Not tainted\): Wrong slab cache, freed to pears
  */
 #include "fault.h"
 

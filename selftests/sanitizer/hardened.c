@@ -3,6 +3,7 @@
  * All that is handed out was written, whoever asks.
  *
  * memcheck: clean
+ * slab: clean
  * asan: clean
  */
 #include "fault.h"

@@ -4,6 +4,8 @@
  *
  * memcheck: ^leak: 72 bytes in 3 objects of kmalloc-24
  * memcheck: ^leaks: 200072 bytes in 4 objects
+ * slab: ^leak: 72 bytes in 3 objects, allocated in
+ * slab: ^leaks: 200072 bytes in 4 objects
  * asan: ^leak: 72 bytes in 3 objects, allocated in
  * asan: ^leaks: 200072 bytes in 4 objects
  */

@@ -3,7 +3,12 @@
  * memcheck: 77 bytes in 1 blocks are definitely lost
  * memcheck: main \(lost\.c
  * memcheck: 100,000 bytes in 1 blocks are definitely lost
- * asan: clean
+ * slab: clean
+ * asan: LeakSanitizer: detected memory leaks
+ * asan: Direct leak of 77 byte\(s\) in 1 object\(s\)
+ * asan: Direct leak of 100000 byte\(s\)
+ * asan: lose .*lost\.c
+ * asan: SUMMARY: AddressSanitizer: 100077 byte\(s\) leaked in 2 alloc
  */
 #include "fault.h"
 

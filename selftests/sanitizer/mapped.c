@@ -3,6 +3,7 @@
  * What is held back, and the page behind a run, are of a run in the map.
  *
  * memcheck: clean
+ * slab: clean
  * asan: clean
  */
 #define _GNU_SOURCE
@@ -14,11 +15,14 @@
 
 int main(void)
 {
-	char *used = must_alloc(100000), *held = must_alloc(200000), line[200];
+	char *used, *held, line[200];
 	unsigned long pages, all = 0;
 	FILE *f;
 	int fd;
 
+	setenv("RN_SANITIZER", "slab", 1);
+	used = must_alloc(100000);
+	held = must_alloc(200000);
 	rn_free(held);
 	fd = memfd_create("memmap", 0);
 	f = fd < 0 || rn_memmap(fd) ? NULL : fdopen(fd, "r");

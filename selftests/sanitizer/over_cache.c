@@ -2,9 +2,11 @@
 /*
  * memcheck: Invalid write of size 1
  * memcheck: is 0 bytes after a block of size 20 alloc'd
- * asan: use-after-poison
- * asan: is 0 bytes after an object of 20 bytes, in use
- * asan: of twenty$
+ * slab: use-after-poison
+ * slab: is 0 bytes after an object of 20 bytes, in use
+ * slab: of twenty$
+ * asan: heap-buffer-overflow
+ * asan: is located 0 bytes (to the right of|after) 20-byte region
  */
 #include "fault.h"
 

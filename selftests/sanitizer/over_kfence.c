@@ -6,9 +6,12 @@
  * memcheck: RN_KFENCE: a sanitizer sees all objects; ignored
  * memcheck: Invalid write of size 1
  * memcheck: is 0 bytes after a block of size 24 alloc'd
+ * slab: RN_KFENCE: a sanitizer sees all objects; ignored
+ * slab: use-after-poison
+ * slab: is 0 bytes after an object of 24 bytes, in use
  * asan: RN_KFENCE: a sanitizer sees all objects; ignored
- * asan: use-after-poison
- * asan: is 0 bytes after an object of 24 bytes, in use
+ * asan: heap-buffer-overflow
+ * asan: is located 0 bytes (to the right of|after) 24-byte region
  */
 #define _GNU_SOURCE
 #include "fault.h"

@@ -2,8 +2,10 @@
 /*
  * memcheck: Invalid write of size 1
  * memcheck: is 0 bytes after a block of size 131,072 alloc'd
- * asan: use-after-poison
- * asan: is 0 bytes after an object of 131072 bytes, in use
+ * slab: use-after-poison
+ * slab: is 0 bytes after an object of 131072 bytes, in use
+ * asan: heap-buffer-overflow
+ * asan: is located 0 bytes (to the right of|after) 131072-byte region
  */
 #include "fault.h"
 

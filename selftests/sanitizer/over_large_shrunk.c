@@ -2,8 +2,10 @@
 /*
  * memcheck: Invalid read of size 1
  * memcheck: is 0 bytes after a block of size 70,000 alloc'd
+ * slab: use-after-poison
+ * slab: is 0 bytes after an object of 70000 bytes, in use
  * asan: use-after-poison
- * asan: is 0 bytes after an object of 70000 bytes, in use
+ * asan: is located 70000 bytes inside of 100000-byte region
  */
 #include "fault.h"
 

@@ -2,6 +2,8 @@
 /*
  * memcheck: Invalid write of size 1
  * memcheck: is 9 bytes after a block of size 4,096 alloc'd
+ * slab: use-after-poison
+ * slab: is 9 bytes after an object of 4096 bytes, in use
  * asan: use-after-poison
  * asan: is 9 bytes after an object of 4096 bytes, in use
  */

@@ -3,10 +3,14 @@
  * memcheck: Invalid write of size 1
  * memcheck: is 0 bytes after a block of size 13 alloc'd
  * memcheck: main \(over_right\.c
- * asan: use-after-poison
- * asan: is 0 bytes after an object of 13 bytes, in use
- * asan: of kmalloc-16$
- * asan: ^Allocated in 
+ * slab: use-after-poison
+ * slab: is 0 bytes after an object of 13 bytes, in use
+ * slab: of kmalloc-16$
+ * slab: ^Allocated in 
+ * asan: heap-buffer-overflow
+ * asan: is located 0 bytes (to the right of|after) 13-byte region
+ * asan: main .*over_right\.c
+ * asan: ^allocated by thread T0 here
  */
 #include "fault.h"
 

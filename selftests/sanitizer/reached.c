@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * memcheck: clean
+ * slab: clean
  * asan: clean
  */
 #include "fault.h"

@@ -4,6 +4,7 @@
  * the size that they have now.
  *
  * memcheck: clean
+ * slab: clean
  * asan: clean
  */
 #define _GNU_SOURCE

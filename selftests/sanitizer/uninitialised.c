@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * memcheck: Conditional jump or move depends on uninitialised value
+ * slab: clean
  * asan: clean
  */
 #include "fault.h"

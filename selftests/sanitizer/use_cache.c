@@ -2,9 +2,11 @@
 /*
  * memcheck: Invalid write of size 1
  * memcheck: is 7 bytes inside a block of size 48 free'd
- * asan: use-after-poison
- * asan: is 7 bytes inside an object of 48 bytes, freed
- * asan: of constructed$
+ * slab: use-after-poison
+ * slab: is 7 bytes inside an object of 48 bytes, freed
+ * slab: of constructed$
+ * asan: heap-use-after-free
+ * asan: is located 7 bytes inside of 48-byte region
  */
 #include "fault.h"
 

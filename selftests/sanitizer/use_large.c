@@ -2,8 +2,10 @@
 /*
  * memcheck: Invalid write of size 1
  * memcheck: is 90,000 bytes inside a block of size 100,000 free'd
- * asan: use-after-poison
- * asan: is 90000 bytes inside an object of 100000 bytes, freed
+ * slab: use-after-poison
+ * slab: is 90000 bytes inside an object of 100000 bytes, freed
+ * asan: heap-use-after-free
+ * asan: is located 90000 bytes inside of 100000-byte region
  */
 #include "fault.h"
 

@@ -3,10 +3,14 @@
  * memcheck: Invalid read of size 1
  * memcheck: is 5 bytes inside a block of size 24 free'd
  * memcheck: Block was alloc'd at
- * asan: use-after-poison
- * asan: is 5 bytes inside an object of 24 bytes, freed
- * asan: ^Allocated in 
- * asan: ^Freed in 
+ * slab: use-after-poison
+ * slab: is 5 bytes inside an object of 24 bytes, freed
+ * slab: ^Allocated in 
+ * slab: ^Freed in 
+ * asan: heap-use-after-free
+ * asan: is located 5 bytes inside of 24-byte region
+ * asan: ^freed by thread T0 here
+ * asan: ^previously allocated by thread T0 here
  */
 #include "fault.h"
 

@@ -2,8 +2,10 @@
 /*
  * memcheck: Invalid write of size 1
  * memcheck: is 0 bytes inside a block of size 3,000 free'd
- * asan: use-after-poison
- * asan: is 0 bytes inside an object of 3000 bytes, freed
+ * slab: use-after-poison
+ * slab: is 0 bytes inside an object of 3000 bytes, freed
+ * asan: heap-use-after-free
+ * asan: is located 0 bytes inside of 3000-byte region
  */
 #include "fault.h"
 
