@@ -13,7 +13,6 @@
 #include <string.h>
 
 #undef rn_alloc
-#undef rn_zalloc
 
 /* Slots of the classes up to SMALL_MAX, by (size - 1) / 8. */
 #define FIT(s)	  ((s) > 64 || (s) <= 8 ? (s) : ((s) + 15) / 16 * 16)
@@ -44,7 +43,7 @@ static __always_inline void *malloc_inline(size_t size)
 	void *object;
 
 	/* 0 until the library is initialised, and on several nodes. */
-	if (likely(size - 1 < smp_load_acquire(&hot.local_max))) {
+	if (likely(below_acquire(size - 1, &hot.local_max))) {
 		object = fast_pop(at_of_size[(size - 1) / 8]);
 		if (likely(object))
 			return object;

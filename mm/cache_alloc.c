@@ -30,6 +30,18 @@ static noinline void *cache_alloc_slow(struct rn_cache *c, rn_gfp_t flags,
 	return object;
 }
 
+/* Nothing in the slot, or several nodes; or no rseq, and then no fast path. */
+static noinline void *cache_alloc_other(struct rn_cache *c, rn_gfp_t flags)
+{
+	void *object = NULL;
+
+	if (flags == RN_ZERO)
+		return rn_cache_zalloc(c, 0);
+	if (!flags && !READ_ONCE(c->fast_at) && below_acquire(0, &hot.medium_max))
+		object = fast_pop(slot_at(local_row(c->row)));
+	return object ? object : cache_alloc_slow(c, flags, RN_NO_NODE);
+}
+
 /**
  * rn_cache_alloc() - allocate an object of a cache
  * @cache: from rn_cache_create() or RN_CACHE()
@@ -44,17 +56,12 @@ RN_API __fastpath void *rn_cache_alloc(struct rn_cache *cache, rn_gfp_t flags)
 	size_t at = READ_ONCE(cache->fast_at);
 	void *object;
 
-	/* Several nodes; or no rseq, and then no fast path. */
-	if (unlikely(!at) && smp_load_acquire(&hot.medium_max))
-		at = slot_at(local_row(cache->row));
 	if (likely(at && !flags)) {
 		object = fast_pop(at);
 		if (likely(object))
 			return object;
 	}
-	if (flags == RN_ZERO)
-		return rn_cache_zalloc(cache, 0);
-	return cache_alloc_slow(cache, flags, RN_NO_NODE);
+	return cache_alloc_other(cache, flags);
 }
 
 /**
@@ -144,15 +151,11 @@ static noinline void cache_free_slow(struct rn_cache *cache, void *object)
  */
 RN_API __fastpath void rn_cache_free(struct rn_cache *cache, void *object)
 {
-	size_t span = smp_load_acquire(&hot.span);
-	uintptr_t offset = (uintptr_t)object - READ_ONCE(hot.base);
 	unsigned int row;
 
-	if (likely(offset < span)) {
-		row = hot.row_map[offset >> ROW_SHIFT];
-		if (likely(row == cache->row && fast_push(slot_at(row), object)))
-			return;
-	}
+	if (likely(fast_find(object, &row) && row == cache->row &&
+		   fast_push(slot_at(row), object)))
+		return;
 	cache_free_slow(cache, object);
 }
 

@@ -11,14 +11,17 @@
 #include "debug/fault_inject.h"
 #include "debug/sanitizer.h"
 #include "slab_hooks.h"
+#include "syscalls.h"
 #include "zone.h"
 
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <rn/vmstat.h>
 
 static struct lock init_lock;
+static u32 init_stage;		/* 1: somebody has begun, 2: it is over */
 bool mm_initialised;
 static int init_error;
 
@@ -99,12 +102,39 @@ static void reserve_at_start(void)
 		    options.reserve, error_text(-ret));
 }
 
+/*
+ * Who comes while somebody is at it is woken with all others: of a thousand
+ * that wait for the lock each has to run before the next. But nobody may be at
+ * it any more, in a child: then the lock knows what to do.
+ */
+static void wait_for_first(void)
+{
+	const struct timespec nap = { .tv_nsec = 10 * 1000000 };
+	int saved = errno;
+	u32 none = 0;
+
+	if (!__atomic_compare_exchange_n(&init_stage, &none, 1, false,
+					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		syscall(SYS_futex, &init_stage, FUTEX_WAIT_PRIVATE, 1, &nap);
+	errno = saved;
+}
+
+static void wake_others(void)
+{
+	WRITE_ONCE(init_stage, 2);
+	syscall(SYS_futex, &init_stage, FUTEX_WAKE_PRIVATE, INT32_MAX);
+}
+
 /* Inside the gate: who forks meanwhile does not leave the child half of it. */
 void mm_init_slow(void)
 {
-	unsigned int ticket = gate_enter();
+	unsigned int ticket;
 	bool first;
 
+	wait_for_first();
+	if (smp_load_acquire(&mm_initialised))
+		return;
+	ticket = gate_enter();
 	lock(&init_lock);
 	first = !mm_initialised;
 	if (first) {
@@ -120,6 +150,7 @@ void mm_init_slow(void)
 		if (!init_error)
 			kfence_init();
 		smp_store_release(&mm_initialised, true);
+		wake_others();
 	}
 	unlock(&init_lock);
 	gate_exit(ticket);

@@ -21,7 +21,6 @@
 #include <string.h>
 
 #undef rn_alloc
-#undef rn_zalloc
 
 static_assert(RN_CLASS_MAX == KMALLOC_MAX, "the public header's classes");
 static_assert(RN_CLASS(RN_CLASS_MAX) == RN_NR_CLASSES, "the last class");
@@ -249,7 +248,7 @@ static noinline void *alloc_medium(size_t size, rn_gfp_t flags)
 {
 	void *object;
 
-	if (likely(size - 1 < smp_load_acquire(&hot.medium_max) && !flags)) {
+	if (likely(!flags && below_acquire(size - 1, &hot.medium_max))) {
 		object = pop_medium(size);
 		if (likely(object))
 			return object;
@@ -274,7 +273,7 @@ RN_API __fastpath void *rn_alloc(size_t size, rn_gfp_t flags)
 {
 	void *object;
 
-	if (likely(size - 1 < smp_load_acquire(&hot.local_max) && !flags)) {
+	if (likely(!flags && below_acquire(size - 1, &hot.local_max))) {
 		object = fast_pop(at_of_small[(size - 1) / 8]);
 		return likely(object) ? object
 				      : alloc_slow(size, 0, RN_NO_NODE);
@@ -282,18 +281,16 @@ RN_API __fastpath void *rn_alloc(size_t size, rn_gfp_t flags)
 	return alloc_medium(size, flags);
 }
 
-RN_API __fastpath void *rn_alloc_class_v2(unsigned int class_, size_t size,
-			       rn_gfp_t flags)
+RN_API __fastpath void *rn_alloc_class_v3(size_t size, size_t class_)
 {
 	void *object;
 
-	if (likely(smp_load_acquire(&hot.local_max) && !flags)) {
+	if (likely(below_acquire(0, &hot.local_max))) {
 		object = fast_pop(slot_at(class_));
 		return likely(object) ? object
 				      : alloc_slow(size, 0, RN_NO_NODE);
 	}
-	return flags == RN_ZERO ? rn_zalloc(size, 0)
-				: alloc_medium(size, flags);
+	return alloc_medium(size, 0);
 }
 
 /**
@@ -312,7 +309,7 @@ RN_API void *rn_zalloc(size_t size, rn_gfp_t flags)
 
 	if (unlikely(size - 1 >= KMALLOC_MAX || flags))
 		return alloc_slow(size, flags | RN_ZERO, RN_NO_NODE);
-	if (likely(size - 1 < smp_load_acquire(&hot.local_max)))
+	if (likely(below_acquire(size - 1, &hot.local_max)))
 		object = fast_pop(at_of_small[(size - 1) / 8]);
 	else if (likely(smp_load_acquire(&hot.medium_max)))
 		object = pop_medium(size);

@@ -58,9 +58,9 @@ static_assert(offsetof(struct slot, main) == 0, "known to the sequences");
 extern struct sheaf closed_sheaf;
 
 /* Where the slot of a row is, in bytes from the first one of its CPU. */
-static __always_inline size_t slot_at(unsigned int row)
+static __always_inline size_t slot_at(size_t row)
 {
-	return (size_t)row << SLOT_SHIFT;
+	return row << SLOT_SHIFT;
 }
 
 /**
@@ -77,6 +77,7 @@ struct percpu {
 
 extern u64 rseq_aborts;
 
+#include <asm/barrier.h>
 #include <asm/rseq.h>
 
 /**
@@ -155,6 +156,14 @@ static inline unsigned int local_row(unsigned int row)
 	return row;
 }
 
+#ifndef below_acquire
+/* Is @value below *@word, which is read as by smp_load_acquire()? */
+static __always_inline bool below_acquire(size_t value, const size_t *word)
+{
+	return value < smp_load_acquire(word);
+}
+#endif
+
 static __always_inline void *fast_pop(size_t at)
 {
 	void *object = rseq_pop(&hot.pc, at);
@@ -172,10 +181,9 @@ static __always_inline bool fast_push(size_t at, const void *object)
 /* The row of the slab that @p lies in, or 0; false: @p is no memory of ours. */
 static __always_inline bool fast_find(const void *p, unsigned int *row)
 {
-	size_t span = smp_load_acquire(&hot.span);
-	uintptr_t offset = (uintptr_t)p - READ_ONCE(hot.base);
+	uintptr_t offset = (uintptr_t)p - data_race(hot.base);
 
-	if (unlikely(offset >= span))
+	if (unlikely(!below_acquire(offset, &hot.span)))
 		return false;
 	*row = hot.row_map[offset >> ROW_SHIFT];
 	return true;

@@ -304,14 +304,10 @@ START_TEST(inline_agrees)
 	rn_free(q);
 	rn_free(z);
 	for (size_t size = 1; size <= RN_CLASS_MAX; size++) {
-		p = rn_alloc_class_v2(RN_CLASS(size), size, 0);
+		p = rn_alloc_class_v3(size, RN_CLASS(size));
 		ck_assert_uint_eq(rn_size(p), usable_size(size));
 		if (size % LESS == 0)
 			pattern_set(p, size, size);
-		rn_free(p);
-		p = rn_alloc_class_v2(RN_CLASS(size), size, RN_ZERO);
-		if (size % LESS == 0)
-			ck_assert(all_zero(p, rn_size(p)));
 		rn_free(p);
 	}
 	ck_assert_uint_eq(RN_CLASS(RN_CLASS_MAX), RN_NR_CLASSES);

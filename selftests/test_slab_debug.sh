@@ -112,15 +112,15 @@ is_lean()	# object file, function, most
 
 if [ "$(uname -m)" = x86_64 ] && [ -z "${CFLAGS:-}" ] &&
     [ "${CC:-gcc}" = gcc ]; then
-	for limit in rn_alloc:38 rn_free:34 rn_alloc_class_v2:48; do
+	for limit in rn_alloc:36 rn_free:32 rn_alloc_class_v3:32; do
 		check "${limit%:*} is lean" is_lean mm/kmalloc.o \
 			"${limit%:*}" "${limit#*:}"
 	done
-	for limit in rn_cache_alloc:70 rn_cache_free:38; do
+	for limit in rn_cache_alloc:30 rn_cache_free:34; do
 		check "${limit%:*} is lean" is_lean mm/cache_alloc.o \
 			"${limit%:*}" "${limit#*:}"
 	done
-	for limit in malloc:32 free:34; do
+	for limit in malloc:30 free:32; do
 		check "${limit%:*} is lean" is_lean compat/malloc.o \
 			"${limit%:*}" "${limit#*:}"
 	done

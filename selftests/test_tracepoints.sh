@@ -90,7 +90,7 @@ same_code()	# object, function
 make -s O="$tmp/plain" CFLAGS="${CFLAGS:-} -URN_USDT" mm/kmalloc.o \
 	mm/cache_alloc.o compat/malloc.o >"$tmp/out" 2>"$tmp/err"
 check "the library is made without" [ -s "$tmp/plain/mm/kmalloc.o" ]
-for function in rn_alloc rn_free rn_alloc_class_v2 rn_zalloc; do
+for function in rn_alloc rn_free rn_alloc_class_v3 rn_zalloc; do
 	check "$function: the same instructions" same_code mm/kmalloc.o \
 		$function
 done

@@ -50,32 +50,6 @@ typedef uint64_t u64;
 #define DIV_ROUND_UP(n, d) (((n) + (d) - 1) / (d))
 #define is_power_of_2(n) ((n) && !((n) & ((n) - 1)))
 
-/* A word that others read and write at the same time, without ordering. */
-#define READ_ONCE(x)	 __atomic_load_n(&(x), __ATOMIC_RELAXED)
-#define WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
-#define smp_load_acquire(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
-#define smp_store_release(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
-
-/* For a signal handler of the same thread: the compiler keeps the order. */
-#define barrier()	__asm__ __volatile__("" : : : "memory")
-
-/* A full barrier; of the two kinds the one that ThreadSanitizer lets pass. */
-#define smp_mb()	__sync_synchronize()
-
-/* Statistics: exact, but not ordered with anything. */
-#define stat_add(p, v)	((void)__atomic_fetch_add((p), (v), __ATOMIC_RELAXED))
-#define stat_inc(p)	stat_add((p), 1)
-
-static inline unsigned int ilog2(unsigned long n)	/* n > 0; rounds down */
-{
-	return 63 - __builtin_clzl(n);
-}
-
-static inline unsigned int order_base_2(unsigned long n)  /* rounds up */
-{
-	return n > 1 ? 64 - __builtin_clzl(n - 1) : 0;
-}
-
 /*
  * ThreadSanitizer does not see into the restartable sequences; these say what
  * they order (see Documentation/mm/rseq.rst).
@@ -97,5 +71,41 @@ void __tsan_release(void *addr);
 #define tsan_acquire(p)	((void)(p))
 #define tsan_release(p)	((void)(p))
 #endif
+
+/* A word that others read and write at the same time, without ordering. */
+#define READ_ONCE(x)	 __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
+#define smp_load_acquire(p)	__atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define smp_store_release(p, v)	__atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
+/*
+ * A word that is read once, whatever the compiler does: of an atomic load it
+ * makes an instruction of its own.
+ */
+#ifdef RN_TSAN
+#define data_race(x)	READ_ONCE(x)
+#else
+#define data_race(x)	(x)
+#endif
+
+/* For a signal handler of the same thread: the compiler keeps the order. */
+#define barrier()	__asm__ __volatile__("" : : : "memory")
+
+/* A full barrier; of the two kinds the one that ThreadSanitizer lets pass. */
+#define smp_mb()	__sync_synchronize()
+
+/* Statistics: exact, but not ordered with anything. */
+#define stat_add(p, v)	((void)__atomic_fetch_add((p), (v), __ATOMIC_RELAXED))
+#define stat_inc(p)	stat_add((p), 1)
+
+static inline unsigned int ilog2(unsigned long n)	/* n > 0; rounds down */
+{
+	return 63 - __builtin_clzl(n);
+}
+
+static inline unsigned int order_base_2(unsigned long n)  /* rounds up */
+{
+	return n > 1 ? 64 - __builtin_clzl(n - 1) : 0;
+}
 
 #endif /* LINUX_COMPILER_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Opt-in: include this after or instead of <rn/slab.h>, and rn_alloc() and
- * rn_zalloc() of a size that is known at compile time pick their class then.
+ * Opt-in: include this after or instead of <rn/slab.h>, and rn_alloc() of
+ * a size that is known at compile time, without flags, picks its class then.
  *
  * The numbering of classes is compiled into the program by this; the name of
  * the function it calls carries its version, so that a program linked with a
@@ -38,22 +38,20 @@ extern "C" {
 #define RN_NR_CLASSES	64
 
 /**
- * rn_alloc_class_v2() - rn_alloc() for a class
- * @class_: from RN_CLASS(@size)
+ * rn_alloc_class_v3() - rn_alloc() for a class
  * @size: bytes, as for rn_alloc()
- * @flags: as for rn_alloc()
+ * @class_: RN_CLASS(@size)
  *
  * Context: as rn_alloc(). Meant to be called through the macros below.
- * Return: as rn_alloc().
+ * Return: as rn_alloc() without flags.
  */
-void *rn_alloc_class_v2(unsigned int class_, size_t size, rn_gfp_t flags)
-	RN_MALLOC RN_SIZED(2);
+void *rn_alloc_class_v3(size_t size, size_t class_) RN_MALLOC RN_SIZED(1);
 
 #define rn_alloc(size, flags)						\
-	(__builtin_constant_p(size) && (size) - 1UL < RN_CLASS_MAX ?	\
-	 rn_alloc_class_v2((unsigned int)RN_CLASS(size), size, flags) :	\
+	(__builtin_constant_p(size) && (size) - 1UL < RN_CLASS_MAX &&	\
+	 __builtin_constant_p(flags) && !(flags) ?			\
+	 rn_alloc_class_v3(size, RN_CLASS(size)) :			\
 	 (rn_alloc)(size, flags))
-#define rn_zalloc(size, flags)	rn_alloc(size, (flags) | RN_ZERO)
 
 #ifdef __cplusplus
 }
