@@ -72,8 +72,7 @@ RN_API __fastpath void *rn_cache_alloc(struct rn_cache *cache, rn_gfp_t flags)
  * Context: as rn_alloc().
  * Return: as rn_cache_alloc().
  */
-RN_API noinline void *rn_cache_zalloc(struct rn_cache *cache,
-				      rn_gfp_t flags)
+RN_API void *rn_cache_zalloc(struct rn_cache *cache, rn_gfp_t flags)
 {
 	void *object = rn_cache_alloc(cache, flags & ~RN_ZERO);
 
