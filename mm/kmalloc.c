@@ -8,6 +8,7 @@
  * objects (mm/slab_hooks.h), and always where there is no rseq. On several nodes
  * alloc_medium() is the fast path, since it has to ask for the node.
  */
+#include "debug/fault_inject.h"
 #include "debug/harden.h"
 #include "debug/kfence.h"
 #include "debug/profile.h"
@@ -182,6 +183,14 @@ static size_t fit_of(size_t size)
 			class_align(class_bytes[size_to_row(size)]));
 }
 
+static void *alloc_large(size_t size, rn_gfp_t flags, int node,
+			 const void *caller)
+{
+	if (failslab(NULL, size, flags, caller))
+		return NULL;
+	return profile_run(large_alloc(size, flags, node), size, caller);
+}
+
 /* As for @fit bytes, if that is not 0, of which @size are asked for. */
 static void *alloc_checked(size_t fit, size_t size, rn_gfp_t flags, int node,
 			   const void *caller)
@@ -198,8 +207,7 @@ static void *alloc_checked(size_t fit, size_t size, rn_gfp_t flags, int node,
 	if (!fit)
 		fit = fit_of(size);
 	if (fit > KMALLOC_MAX)
-		return profile_run(large_alloc(size, flags, node), size,
-				   caller);
+		return alloc_large(size, flags, node, caller);
 	c = cache_for(fit, flags, caller);
 	if (!c)
 		return alloc_fail(ENOMEM, flags, fit);
