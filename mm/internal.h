@@ -461,6 +461,7 @@ int pages_reserve(size_t bytes, int node, unsigned int flags);
 
 /* --- large.c: runs of pages given to a user --- */
 
+/* Who asks for the program has asked failslab() before. */
 void *large_alloc(size_t size, rn_gfp_t flags, int node);
 /*
  * Of the large object at @p, of at least @size + @align - PAGEBLOCK_BYTES, what

@@ -188,13 +188,12 @@ static void *alloc_large(size_t size, rn_gfp_t flags, int node,
 {
 	void *p = NULL;
 
-	if (unlikely(asan_heap_on) && !slab_hooked(HOOK_PROFILE)) {
-		if (failslab(NULL, size, flags, caller))
-			return NULL;
-		if (slab_hooked(HOOK_INIT_ALLOC))
-			flags |= RN_ZERO;
-		p = asan_heap_alloc(NULL, size, flags, node, caller);
-	}
+	if (failslab(NULL, size, flags, caller))
+		return NULL;
+	if (unlikely(asan_heap_on) && !slab_hooked(HOOK_PROFILE))
+		p = asan_heap_alloc(NULL, size,
+				    slab_hooked(HOOK_INIT_ALLOC) ?
+				    flags | RN_ZERO : flags, node, caller);
 	return p ? p : profile_run(large_alloc(size, flags, node), size,
 				   caller);
 }

@@ -7,7 +7,6 @@
  * Locks: none. A run belongs to its user; that two threads free it at once is
  * seen by the exchange of its type.
  */
-#include "debug/fault_inject.h"
 #include "debug/kfence.h"
 #include "page_counter.h"
 #include "percpu.h"
@@ -189,18 +188,11 @@ void large_resize(void *p, size_t size)
 
 /* --- for the rest of the library --- */
 
-static void *run_of(size_t size, rn_gfp_t flags, int node)
+void *large_alloc(size_t size, rn_gfp_t flags, int node)
 {
 	if (unlikely(sanitizer))
 		return sanitized_run(size, flags, node);
 	return pages_to_user(size_to_pages(size), flags, node);
-}
-
-void *large_alloc(size_t size, rn_gfp_t flags, int node)
-{
-	if (failslab(NULL, size, flags, NULL))
-		return NULL;
-	return run_of(size, flags, node);
 }
 
 void large_free(void *p, struct page *head)
@@ -371,7 +363,7 @@ RN_API void *rn_alloc_pages(unsigned int order, rn_gfp_t flags, int node)
 		errno = EINVAL;
 		return NULL;
 	}
-	return profile_run(run_of(PAGE_BYTES << order, flags, node),
+	return profile_run(large_alloc(PAGE_BYTES << order, flags, node),
 			   PAGE_BYTES << order, CALL_SITE);
 }
 

@@ -6,6 +6,7 @@
  * Lock: slab_mutex covers the tree and the caches of each group.
  */
 #include "memcontrol.h"
+#include "debug/fault_inject.h"
 #include "debug/profile.h"
 #include "slab_hooks.h"
 #include "tracepoint.h"
@@ -256,7 +257,8 @@ static noinline void *alloc_slow(struct rn_memcg *m, size_t size,
 		return alloc_fail(ENOMEM, flags, size);
 	memcg_shrink_high(m, size, flags);
 	if (size > KMALLOC_MAX)
-		return alloc_charged(m, NULL, size, flags, CALL_SITE);
+		return failslab(NULL, size, flags, CALL_SITE) ? NULL :
+			alloc_charged(m, NULL, size, flags, CALL_SITE);
 	c = class_cache(m, size_to_row(size));
 	if (!c)
 		return alloc_fail(ENOMEM, flags, size);

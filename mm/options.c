@@ -242,11 +242,29 @@ void read_signal(const char *name, int *where)
 		report("%s=%s is not a signal; ignored", name, value);
 }
 
+/* Texts, as they were: programs write over their environment. */
+static char texts[16 << 10];
+static size_t texts_len;
+
+void read_text(const char *name, const char **where)
+{
+	const char *value = secure_getenv(name);
+	size_t size = value ? strlen(value) + 1 : 0;
+
+	if (size > sizeof(texts) - texts_len) {
+		report("%s: too long; ignored", name);
+		return;
+	}
+	if (value)
+		*where = memcpy(texts + texts_len, value, size);
+	texts_len += size;
+}
+
 static void read_slabinfo(void)
 {
-	options.slabinfo = secure_getenv("RN_SLABINFO");
-	options.vmstat = secure_getenv("RN_VMSTAT");
-	options.memmap = secure_getenv("RN_MEMMAP");
+	read_text("RN_SLABINFO", &options.slabinfo);
+	read_text("RN_VMSTAT", &options.vmstat);
+	read_text("RN_MEMMAP", &options.memmap);
 	read_signal("RN_SLABINFO_SIGNAL", &options.slabinfo_signal);
 	if (secure_getenv("RN_SLABINFO_SIGNAL") && !options.slabinfo)
 		options.slabinfo = "stderr";
@@ -318,6 +336,7 @@ static void report_unknown(void)
 
 void options_read(void)
 {
+	texts_len = 0;
 	read_size("RN_RESERVE", &options.reserve);
 	read_size("RN_RESERVATION", &options.reservation);
 	read_huge_size();

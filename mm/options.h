@@ -123,6 +123,7 @@ void options_read(void);
 void read_switch(const char *name, bool *where);	/* 0 or 1 */
 void read_size(const char *name, size_t *where);	/* 512M, not 0 */
 void read_signal(const char *name, int *where);		/* USR2 or a number */
+void read_text(const char *name, const char **where);	/* a copy */
 void read_debug_options(void);
 
 #pragma GCC visibility pop

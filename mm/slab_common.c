@@ -431,20 +431,21 @@ static void unlink_cache(struct rn_cache *c)
 /* The last user is gone: 0, or -EBUSY with objects still out. */
 static int destroy_last(struct rn_cache *c)
 {
-	unsigned long guarded = kfence_left(c) + asan_heap_left(c);
+	unsigned long guarded = kfence_left(c) + asan_heap_left(c), left;
 	struct cache_usage u;
 
 	/* What the slots still have would be found by the next cache here. */
 	if (!cache_flush(c))
 		return -EBUSY;
 	cache_usage(c, &u);
-	if (guarded || (u.active && (!c->debug || debug_left(c)))) {
+	/* Those in quarantine are nobody's. */
+	left = guarded + (u.active && c->debug ? debug_left(c) : u.active);
+	if (left) {
 		report("rn_cache_destroy(%s): %lu of %lu objects are still "
-		       "allocated", c->name, (unsigned long)u.active + guarded,
+		       "allocated", c->name, left,
 		       (unsigned long)u.objects + guarded);
 		return -EBUSY;
 	}
-	/* None but those in quarantine. */
 	if (u.active)
 		slab_discard_all(c);
 	unlink_cache(c);

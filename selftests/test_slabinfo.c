@@ -341,6 +341,13 @@ END_TEST
 
 /* --- RN_SLABINFO --- */
 
+/* As programs do that have their state in ps's output. */
+static void write_over_environment(void)
+{
+	for (char **e = environ; *e; e++)
+		memset(*e, 'x', strlen(*e));
+}
+
 /* A child that uses the library and ends as programs do. */
 static void run_child(int raise_signal)
 {
@@ -353,6 +360,7 @@ static void run_child(int raise_signal)
 		struct rn_cache *c = test_cache(1000);
 		void *p = rn_cache_alloc(c, 0);
 
+		write_over_environment();
 		if (raise_signal) {
 			raise(raise_signal);
 			_exit(p ? 0 : 1);

@@ -174,6 +174,30 @@ START_TEST(size_overwritten)
 }
 END_TEST
 
+/* So far beyond the end that nobody knows any more who it was. */
+START_TEST(tracks_overwritten)
+{
+	struct rn_cache *c;
+	char *p;
+
+	set_option("-");
+	c = cache("tracked", 64, 0, Z | U);
+	p = rn_cache_alloc(c, 0);
+	for (long i = 64; i < (long)slab_debug_end(c); i++)
+		spoil(p, i);
+	stderr_catch();
+	ck_assert_int_eq(rn_dump_obj(p), 0);
+	rn_cache_free(c, p);
+	ck_assert_int_eq(said("BUG tracked (Not tainted): Right Redzone "
+			      "overwritten\n---"), 1);
+	p = rn_cache_alloc(c, 0);
+	meta_of(c, p)->tracks[TRACK_ALLOC].nr = UINT16_MAX;
+	stderr_catch();
+	ck_assert_int_eq(rn_cache_destroy(c), -EBUSY);
+	ck_assert_int_eq(said("of tracked\n"), 1);
+}
+END_TEST
+
 /* A group has nothing to do with what is quarantined. */
 START_TEST(quarantined_in_group)
 {
@@ -340,13 +364,16 @@ START_TEST(objects_left)
 	stderr_catch();
 	ck_assert_int_eq(rn_cache_destroy(c), -EBUSY);
 	ck_assert_int_eq(said("Allocated in "), 2);
-	/* One in quarantine does not keep it. */
+	/* One in quarantine does not keep it, nor is it counted. */
 	spoil(q, 64);
 	stderr_catch();
-	rn_cache_free(c, p);
 	rn_cache_free(c, q);
-	ck_assert_int_eq(rn_cache_destroy(c), 0);
 	ck_assert_int_eq(said("BUG left"), 1);
+	stderr_catch();
+	ck_assert_int_eq(rn_cache_destroy(c), -EBUSY);
+	ck_assert_int_eq(said("(left): 1 of "), 1);
+	rn_cache_free(c, p);
+	ck_assert_int_eq(rn_cache_destroy(c), 0);
 }
 END_TEST
 
@@ -479,6 +506,7 @@ int main(void)
 	tcase_add_test(tc, overrun_before_resize);
 	tcase_add_test(tc, freed_before_resize);
 	tcase_add_test(tc, size_overwritten);
+	tcase_add_test(tc, tracks_overwritten);
 	tcase_add_test(tc, quarantined_in_group);
 	tcase_add_test(tc, padding_overwritten);
 	tcase_add_test(tc, page_rest_overwritten);

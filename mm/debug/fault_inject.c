@@ -216,7 +216,8 @@ bool failslab_is_due(const struct rn_cache *c, size_t size, rn_gfp_t flags,
 {
 	struct fault_call call;
 
-	if (flags & RN_NOFAIL)
+	/* For what is charged, it was asked before, and may be tried again. */
+	if (flags & (RN_NOFAIL | GFP_CHARGED))
 		return false;
 	call_begin(&call, FAULT_SLAB, size);
 	call.c = c;

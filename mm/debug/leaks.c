@@ -57,7 +57,8 @@ static void look_at_object(const struct rn_cache *c, const void *object)
 	const struct track *t = &m->tracks[TRACK_ALLOC];
 
 	if (m->state == OBJECT_USED)
-		leak_add(&sites[depot_save(t->frames, t->nr)], 1, m->size);
+		leak_add(&sites[depot_save(t->frames, track_frames(t))], 1,
+			 debug_size(c, object));
 }
 
 static void look_at_slab(void *arg, unsigned int row, struct page *slab)

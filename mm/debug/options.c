@@ -88,7 +88,7 @@ static void read_leaks(void)
 	long code;
 
 	read_switch("RN_LEAKS", &options.leaks);
-	options.leaks_ignore = secure_getenv("RN_LEAKS_IGNORE");
+	read_text("RN_LEAKS_IGNORE", &options.leaks_ignore);
 	if (!value)
 		return;
 	code = strtol(value, &end, 10);

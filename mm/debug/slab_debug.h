@@ -76,6 +76,14 @@ struct track {
 
 enum track_of { TRACK_ALLOC, TRACK_FREE, NR_TRACKS };
 
+/* Frames that can be read: it lies behind an object, and may be overwritten. */
+static inline unsigned int track_frames(const struct track *t)
+{
+	unsigned int nr = READ_ONCE(t->nr);
+
+	return nr <= STACK_DEPTH ? nr : 0;
+}
+
 /* Of this thread, now. */
 void track_make(struct track *t, const void *caller);
 

@@ -144,6 +144,16 @@ static void copy_bytes(struct fault *f, const struct page *slab)
 	memcpy(f->seen, at, f->nr);
 }
 
+/* Of one that is overwritten nothing is known. */
+static void copy_tracks(struct fault *f)
+{
+	memcpy(f->tracks, meta_of(f->c, f->object)->tracks,
+	       sizeof(f->tracks));
+	for (struct track *t = f->tracks; t < f->tracks + NR_TRACKS; t++)
+		if (track_frames(t) != t->nr)
+			*t = (struct track){ 0 };
+}
+
 void fault_copy(struct fault *f, const struct page *slab)
 {
 	const struct rn_cache *c = f->c;
@@ -162,8 +172,7 @@ void fault_copy(struct fault *f, const struct page *slab)
 	f->state = meta_of(c, f->object)->state;
 	f->size = meta_of(c, f->object)->size;
 	if (c->debug & RN_STORE_USER)
-		memcpy(f->tracks, meta_of(c, f->object)->tracks,
-		       sizeof(f->tracks));
+		copy_tracks(f);
 }
 
 void object_condemn(struct fault *f, struct page *slab,
