@@ -15,6 +15,8 @@ static const struct {
 	{ "fzput", "any", F | Z | P | U | T },
 	{ "", "any", F | Z | P | U },
 	{ "-", "any", 0 },
+	{ "FZ-", "any", 0 },
+	{ "FZ-PU", "any", P | U },
 	{ "Z", "any", Z },
 	{ "P,this", "this", P },
 	{ "P,this", "thistle", 0 },

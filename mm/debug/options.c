@@ -139,6 +139,16 @@ static void read_sanitizer(void)
 				      options.sanitizer);
 }
 
+static void read_quarantine(void)
+{
+	const char *value = secure_getenv("RN_QUARANTINE");
+
+	if (value && !strcmp(value, "0"))
+		options.quarantine = 0;
+	else
+		read_size("RN_QUARANTINE", &options.quarantine);
+}
+
 void read_debug_options(void)
 {
 	read_sanitizer();
@@ -148,5 +158,5 @@ void read_debug_options(void)
 	read_profile();
 	read_leaks();
 	read_fault_check();
-	read_size("RN_QUARANTINE", &options.quarantine);
+	read_quarantine();
 }

@@ -58,6 +58,7 @@ static unsigned int letter_flag(char letter)
 	return 0;
 }
 
+/* As in the kernel, "-" takes back what stands before it. */
 static unsigned int block_flags(const char *block)
 {
 	size_t len = letters_len(block);
@@ -65,8 +66,9 @@ static unsigned int block_flags(const char *block)
 
 	if (!len)
 		return FULL;
-	for (size_t i = 0; i < len && block[i] != '-'; i++)
-		flags |= letter_flag(letter_of(block[i]));
+	for (size_t i = 0; i < len; i++)
+		flags = block[i] == '-' ? 0 :
+			flags | letter_flag(letter_of(block[i]));
 	return flags;
 }
 
