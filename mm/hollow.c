@@ -251,6 +251,7 @@ static void slab_make_hollow(struct batch *b, struct page *slab)
 
 	if (!can_be_hollow(b->c, slab))
 		return;
+	fetch_objects(b->c, slab);
 	pages = find_pages(b->c, slab);
 	if (!pages)
 		return;

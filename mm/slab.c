@@ -206,23 +206,6 @@ static void own(const struct rn_cache *c, struct cache_node *n,
 	take_freelist(n, slab);
 }
 
-/*
- * A freelist is a chain of cache misses; where most of the slab is on it, all are
- * fetched at once by address. Inlined always: gcc takes a function that only
- * prefetches for one without effect, and drops the call.
- */
-static __always_inline void fetch_objects(const struct rn_cache *c,
-					  const struct page *slab)
-{
-	char *object = slab_address(slab);
-
-	if (slab->nr_private < slab->fresh / 2 || slab_hollow(slab)->nr_hollow)
-		return;
-	for (unsigned int i = 0; i < slab->fresh;
-	     object = slab_next(c, object, i++))
-		__builtin_prefetch(object + c->free_offset, 1);
-}
-
 /* One that is on a list, now the caller's; or NULL. */
 static struct page *take_listed(struct cache_node *n, const struct rn_cache *c)
 {
