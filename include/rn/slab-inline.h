@@ -49,7 +49,7 @@ void *rn_alloc_class_v3(size_t size, size_t class_) RN_MALLOC RN_SIZED(1);
 
 #define rn_alloc(size, flags)						\
 	(__builtin_constant_p(size) && (size) - 1UL < RN_CLASS_MAX &&	\
-	 __builtin_constant_p(flags) && !(flags) ?			\
+	 __builtin_constant_p(flags) && (flags) == 0 ?			\
 	 rn_alloc_class_v3(size, RN_CLASS(size)) :			\
 	 (rn_alloc)(size, flags))
 
