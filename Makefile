@@ -113,7 +113,7 @@ $(singles): | headers
 
 # --- tests and measurements ---
 
-PHONY += check check-numa check-valgrind bench bench-full
+PHONY += check check-numa check-valgrind bench bench-full yardstick
 check check-numa check-valgrind: $(libs) $(malloc-libs) $(prog-dirs)
 	$(Q)$(MAKE) $(build)=selftests $@
 
@@ -149,6 +149,10 @@ bench: $(prog-dirs)
 
 bench-full: $(prog-dirs)
 	$(Q)scripts/bench $(o) --full $(BENCH_ARGS)
+
+yardstick: $(malloc-libs) $(prog-dirs)
+	$(Q)python3 -B scripts/yardstick $(o)tools/slabbench/slabbench \
+		$(YARDSTICK_ARGS)
 
 # --- tidying up ---
 
