@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # What the admin guide lists is what there is: the lines of rn_vmstat()
-# (vmstat.rst) and the RN_* variables (options.rst), each way.
+# (vmstat.rst) and the RN_* variables (options.rst), each way. And C on any page
+# compiles, if it has an #include and so wants to be whole.
 #
 # A name in a table of vmstat.rst is a line, where RUNG and the like stand for
 # words and N and SIZE for numbers. What a table has without quotes are those
@@ -105,6 +106,8 @@ check "its reason" grep -q '^ladder_step_down_hugetlb_' "$tmp/vmstat"
 check "a shrinker" prints "${emulator[@]}" "$queries" --rows=20000 \
 	--queries=50 --total=16M
 
+rm -f "$tmp/out" "$tmp/err"
+
 # --- RN_* variables ---
 
 # What may be set, and what some file reads: by a function, or from an array.
@@ -133,5 +136,25 @@ awk '/^``RN_/ { if (name) print name; name = $1 }
 	/^A limit$/ { exit }
 	END { if (name) print name }' "$guide/options.rst" >"$tmp/without"
 check "each has its default" nothing "$tmp/without"
+
+# --- programs ---
+
+# Each block of C of a page, in a file of its own: PAGE.1.c and so on.
+mkdir "$tmp/c"
+pages=("$top/README.rst" "$top"/Documentation/*.rst
+	"$top"/Documentation/*/*.rst)
+awk -v dir="$tmp/c/" '
+	FNR == 1 { n = block = 0; page = FILENAME; gsub(".*/", "", page) }
+	/^[^ ]/ { block = 0 }
+	block { print >block }
+	/^\.\. code-block:: c$/ { block = dir page "." ++n ".c" }' "${pages[@]}"
+programs=0
+for file in "$tmp"/c/*.c; do
+	grep -q '#include' "$file" || continue
+	programs=$((programs + 1))
+	check "${file##*/} compiles" "${CC:-cc}" -std=gnu11 -Wall -Wextra \
+		-Werror -fsyntax-only -I "$top/include" "$file"
+done
+check "there are programs" [ "$programs" -gt 5 ]
 
 finish
