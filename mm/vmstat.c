@@ -171,6 +171,8 @@ RN_API int rn_vmstat(int fd)
 	if (mm_init_error())
 		return -ENOMEM;
 	seq_open(&s, fd);
+	seq_printf(&s, "# Documentation/admin-guide/vmstat.rst has each "
+		   "line\n");
 	vmstat_percpu(&s);
 	vmstat_slabs(&s);
 	for (int node = 0; node < nr_node_ids(); node++)
