@@ -206,6 +206,11 @@ static u32 grow_by(struct zone *z, struct bringup *how, u32 nr, bool *zeroed)
 	lock(&z->lock);
 	z->bringing--;
 	if (block != NO_BLOCK) {
+		if (how->lazy)
+			warm_missed(z, got);
+		else if (how->backing == BACKING_HUGETLB)
+			workingset_refault(&z->huge_set,
+					   got << PAGEBLOCK_ORDER);
 		blocks_publish(z, block, got);
 		pfn = pages_take_run(z, block, nr, zeroed);
 		blocks_settle_charge(block, got);

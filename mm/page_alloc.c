@@ -80,6 +80,8 @@ static u32 take_blank(struct zone *z, u32 nr, bool *zeroed)
 		block = blank_take_charged(z, need);
 	if (block == NO_BLOCK)
 		return NO_PFN;
+	if (!dirty)
+		warm_missed(z, need);
 	blank_up_full(z, block, whole, dirty);
 	blank_up(z, block + whole, need - whole, dirty);
 	pages_take_run(z, block + whole, tail, zeroed);

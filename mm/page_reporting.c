@@ -48,7 +48,10 @@ static u32 bound(const struct zone *z)
 {
 	u64 keep = (u64)z->most_used * KEEP_PERCENT / 100;
 
-	return max((u32)keep, z->keep_min) / SHARE;
+	return max((u32)keep, z->keep_min) / SHARE +
+		min(workingset_extra(&z->huge_set, z->most_used,
+				     PAGEBLOCK_PAGES),
+		    z->whole_idle << PAGEBLOCK_ORDER);
 }
 
 /* What a load may swing by without a call. */
@@ -117,6 +120,7 @@ static u32 trim_kind(struct zone *z, enum run_kind kind, u32 from, u32 to,
 	while ((block = detach_top(z, kind, from, to, goal, &nr, &pages)) !=
 	       NO_BLOCK) {
 		u64 charge = blocks_charge(block, nr);
+		bool huge = mem.blocks[block].backing == BACKING_HUGETLB;
 		bool down = blocks_offline(block, nr);
 
 		lock(&z->lock);
@@ -125,6 +129,8 @@ static u32 trim_kind(struct zone *z, enum run_kind kind, u32 from, u32 to,
 		else
 			blocks_reattach(z, block, nr);
 		z->refused += !down;
+		if (down && huge && why == WHY_FREE)
+			workingset_evict(&z->huge_set, nr << PAGEBLOCK_ORDER);
 		unlock(&z->lock);
 		to = block;
 		if (!down)
@@ -480,6 +486,7 @@ static size_t age(struct zone *z, u32 part)
 	over = zone_surplus(z);
 	mark = min(z->low, over);
 	z->low = over;
+	workingset_age(&z->huge_set);
 	unlock(&z->lock);
 	nr = max(mark / part, min(mark, PAGEBLOCK_PAGES));
 	if (nr)

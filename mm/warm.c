@@ -50,7 +50,9 @@ static u32 budget(const struct zone *z)
 	u32 blocks = max(READ_ONCE(z->peak) / WARM_SHARE,
 			 (u32)(WARM_MIN >> PAGEBLOCK_SHIFT));
 
-	return blocks * WARM_FULL;
+	return blocks * WARM_FULL +
+		workingset_extra(&z->warm_set, READ_ONCE(z->peak) * WARM_FULL,
+				 WARM_FULL);
 }
 
 void warm_init(struct zone *z)
@@ -92,11 +94,24 @@ static void look(struct zone *z, u32 pfn, u32 nr)
 	bool resident = is_resident(pfn + next_position(nr));
 
 	lock(&z->lock);
-	if (resident)
+	if (resident) {
 		z->warm_share += (FULL_SHARE - z->warm_share) >> GROW_SHIFT;
-	else
+	} else {
 		z->warm_share -= z->warm_share >> SHRINK_SHIFT;
+		/* Which was counted by that share. */
+		workingset_less(&z->warm_set, 1 << SHRINK_SHIFT);
+	}
 	unlock(&z->lock);
+}
+
+/*
+ * Of runs that were filled, not of those that are hardly touched: a page or two
+ * of one are soon there again.
+ */
+static void evicted(struct zone *z, u32 blocks, u32 warmth)
+{
+	if (warmth >= WARM_FULL / 2)
+		workingset_evict(&z->warm_set, blocks * warmth);
 }
 
 /* Under the lock. Others have pages in the block, so that it cannot be blank. */
@@ -119,8 +134,10 @@ struct cooled warm_grade(struct zone *z, u32 pfn, u32 nr)
 	due = z->warm_unseen >= LOOK_WEIGHT;
 	if (due)
 		z->warm_unseen = 0;
-	if (blocks * warmth > budget(z))
+	if (blocks * warmth > budget(z)) {
+		evicted(z, blocks, warmth);
 		warmth = 0;
+	}
 	if (!is_shared(pfn >> PAGEBLOCK_ORDER, head))
 		head = 0;
 	if (!is_shared((pfn + nr) >> PAGEBLOCK_ORDER, tail))
@@ -181,16 +198,16 @@ bool warm_is_too_much(const struct zone *z)
  * The weight of what was discarded; 0 when what is left is not more than @most,
  * or cannot be discarded.
  */
-static u32 cool_oldest(struct zone *z, u32 most)
+static u32 cool_oldest(struct zone *z, u32 most, enum reclaim_why why)
 {
-	u32 block = NO_BLOCK, nr, weight;
+	u32 block = NO_BLOCK, nr, warmth;
 	bool gone;
 
 	lock(&z->lock);
 	if (z->warm_weight > most) {
 		block = z->warm_oldest;
 		nr = mem.blocks[block].nr_blank;
-		weight = nr * mem.blocks[block].warmth;
+		warmth = mem.blocks[block].warmth;
 		blank_take_run(z, block);
 	}
 	unlock(&z->lock);
@@ -201,8 +218,10 @@ static u32 cool_oldest(struct zone *z, u32 most)
 		limit_uncharge_blocks(nr);
 	lock(&z->lock);
 	blank_put(z, block, nr, gone ? 0 : WARM_FULL);
+	if (gone && why == WHY_FREE)
+		evicted(z, nr, warmth);
 	unlock(&z->lock);
-	return gone ? weight : 0;
+	return gone ? nr * warmth : 0;
 }
 
 u64 warm_bytes(u32 weight)
@@ -215,7 +234,7 @@ size_t warm_trim_to(struct zone *z, u32 weight, enum reclaim_why why)
 	u64 bytes = 0;
 	u32 gone;
 
-	while ((gone = cool_oldest(z, weight)))
+	while ((gone = cool_oldest(z, weight, why)))
 		bytes += warm_bytes(gone);
 	if (bytes)
 		reclaim_count(why, PLACE_BLOCK, bytes);
@@ -227,6 +246,12 @@ void warm_trim(struct zone *z)
 	warm_trim_to(z, budget(z), WHY_FREE);
 }
 
+void warm_missed(struct zone *z, u32 nr)
+{
+	workingset_refault(&z->warm_set,
+			   nr * max(z->warm_share >> SHARE_SHIFT, 1U));
+}
+
 size_t warm_age(struct zone *z, u32 part)
 {
 	u32 mark, weight;
@@ -234,6 +259,7 @@ size_t warm_age(struct zone *z, u32 part)
 	lock(&z->lock);
 	mark = z->warm_low;
 	weight = z->warm_low = z->warm_weight;
+	workingset_age(&z->warm_set);
 	unlock(&z->lock);
 	if (!mark)
 		return 0;
@@ -248,6 +274,6 @@ void warm_fork_prepare(void)
 {
 	for (int n = 0; n < nr_node_ids(); n++)
 		while (!lock_is_mine(&zones[n].lock) &&
-		       cool_oldest(&zones[n], 0))
+		       cool_oldest(&zones[n], 0, WHY_PRESSURE))
 			;
 }

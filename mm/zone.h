@@ -21,6 +21,7 @@
 #define MM_ZONE_H
 
 #include "pressure.h"
+#include "workingset.h"
 
 #define META_UNIT	(64UL << 10)
 #define NO_BLOCK	NO_PFN
@@ -156,6 +157,8 @@ enum map { MAP_USED, MAP_BLANK, MAP_IDLE, NR_MAPS = MAP_IDLE + NR_CLASSES };
  * @most_used: the most pages in use so far, but for those of lazy blocks, whose
  *	users touch what they like; seen when pages are freed
  * @keep_min: pages that may stay free however little was in use
+ * @huge_set: pages on hugetlb that should have stayed
+ * @warm_set: weight of warm runs that should have
  * @low: the least surplus since the last tick
  * @warm_low: likewise of @warm_weight
  * @stuck: at so much surplus it is worth another try, after some could not be
@@ -204,6 +207,7 @@ struct zone {
 	u32 whole_idle;
 	u32 most_used;
 	u32 keep_min;
+	struct workingset huge_set, warm_set;
 	u32 low;
 	u32 warm_low;
 	u32 stuck;
@@ -392,6 +396,7 @@ bool warm_is_too_much(const struct zone *z);
 u64 warm_bytes(u32 weight);	/* that so much warmth stands for */
 /* Discards what was freed longest ago, down to the budget. */
 void warm_trim(struct zone *z);
+void warm_missed(struct zone *z, u32 nr);	/* so many come up cold */
 /* Or down to so much warmth; bytes by what it was taken for. */
 size_t warm_trim_to(struct zone *z, u32 weight, enum reclaim_why why);
 /* A tick, as pages_age(). */
@@ -572,10 +577,7 @@ unsigned int hugetlb_default_shift(void);	/* 0 where there is none */
 u64 hugetlb_unclaimed(unsigned int shift);
 enum step hugetlb_map(size_t bytes, unsigned int shift, void **p);
 void vmstat_hugetlb(struct seq *s);
-
-/* --- hugetlb_fork.c --- */
-
-void vmstat_fork(struct seq *s);
+void vmstat_fork(struct seq *s);	/* hugetlb_fork.c */
 
 /* --- huge_memory.c --- */
 
